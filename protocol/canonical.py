@@ -1,0 +1,84 @@
+"""One byte form per value: the canonical encoding that op ids and signatures rest on.
+
+For: encoding and decoding a small set of values (None, bool, int, str, bytes, list, dict) as a strict subset of
+MessagePack: shortest forms, keys sorted and unique, no floats, no extension types, integers within 2^53.
+May not: know what the values mean; read a clock, a file or a socket.
+Spec: docs/protocol/canonical.md.  Vectors: tests/vectors/canonical/.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+from protocol.errors import LocalProtocolError, MalformedBytes, TooLarge
+
+INT_MAX = 2**53  # exactly representable in every language that a second edge may be written in
+DEPTH_MAX = 12  # levels of nesting; the deepest message of ours has 7
+BYTES_MAX = 2**21  # 2 MiB: a decompressed envelope may hold 1 MiB, a roster snapshot some more
+
+
+def encode(value: Any) -> bytes:
+    """The canonical bytes of `value`.
+
+    Args:    value: None, bool, int in [-2^53, 2^53], str without lone surrogates, bytes, list/tuple, or dict whose
+             keys are all str or all int (0 or more).
+    Raises:  LocalProtocolError for anything else: what we encode is ours to get right.
+    Source:  docs/protocol/canonical.md.
+    """
+    try:
+        packed: bytes = msgpack.packb(_ordered(value, 0), use_bin_type=True)
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise LocalProtocolError(f"value cannot be encoded: {error}") from error
+    return packed
+
+
+def decode(blob: bytes, *, bytes_max: int = BYTES_MAX) -> Any:
+    """The value that `blob` is the canonical form of.
+
+    Args:    blob: 1 to `bytes_max` bytes.
+    Raises:  TooLarge above the limit; MalformedBytes if the bytes are not canonical (re-encoding must give them back).
+    """
+    if len(blob) > bytes_max:
+        raise TooLarge(f"{len(blob)} bytes where at most {bytes_max} are allowed")
+    try:
+        value = msgpack.unpackb(
+            blob, raw=False, strict_map_key=False, object_pairs_hook=_unique, max_ext_len=0
+        )
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException, RecursionError) as error:
+        raise MalformedBytes(f"not canonical: {error}") from error
+    try:
+        again = encode(value)
+    except LocalProtocolError as error:
+        raise MalformedBytes(f"not canonical: {error}") from error
+    if again != blob:
+        raise MalformedBytes("not canonical: the same value has another byte form")
+    return value
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return table
+
+
+def _ordered(value: Any, depth: int) -> Any:
+    if depth > DEPTH_MAX:
+        raise LocalProtocolError(f"nested deeper than {DEPTH_MAX} levels")
+    kind = type(value)
+    if kind is str or kind is bytes or kind is bool or value is None:
+        return value
+    if kind is int:
+        if not -INT_MAX <= value <= INT_MAX:
+            raise LocalProtocolError("an integer beyond 2^53")
+        return value
+    if kind is list or kind is tuple:
+        return [_ordered(item, depth + 1) for item in value]
+    if kind is dict:
+        keys = list(value)
+        if not (all(type(key) is str for key in keys) or all(type(key) is int and key >= 0 for key in keys)):
+            raise LocalProtocolError("the keys of a map are all text or all integers from 0")
+        return {key: _ordered(value[key], depth + 1) for key in sorted(keys)}
+    raise LocalProtocolError(f"a value of type {kind.__name__} has no canonical form")
