@@ -1,0 +1,100 @@
+"""Errors that the county's machine raises on purpose, each with its stable code.
+
+For: what an administrator or a joining device did that cannot be done, or what is wrong with this hub.
+May not: decide what to do about an error; hold citizen data in `facts`.
+Manual: docs/operating/errors.md has one entry per code.
+"""
+
+from __future__ import annotations
+
+from protocol.errors import InputError, RefusedError, RemoteProtocolError, StoreError
+
+
+class NotACounty(InputError):
+    """The directory holds no county (no `county.json`)."""
+
+    code = "not_a_county"
+
+
+class DirectoryNotEmpty(RefusedError):
+    """`county init` makes a county only in a directory that does not exist or is empty."""
+
+    code = "directory_not_empty"
+
+
+class BadConfig(StoreError):
+    """The configuration or a key file of this hub is damaged or of an unknown version."""
+
+    code = "bad_config"
+
+
+class DaemonRunning(RefusedError):
+    """Another process already runs the hub of this directory."""
+
+    code = "daemon_running"
+
+
+class UnknownOffice(InputError):
+    """The county has no office of this code, or it is retired."""
+
+    code = "unknown_office"
+
+
+class UnknownDevice(InputError):
+    """The roster names no device of this incarnation."""
+
+    code = "unknown_device"
+
+
+class UnknownCase(InputError):
+    """The hub holds no case of this id or number."""
+
+    code = "unknown_case"
+
+
+class UnknownConflict(InputError):
+    """The case has no open conflict of this id."""
+
+    code = "unknown_conflict"
+
+
+class UnknownEntry(InputError):
+    """The list that is to be worked on has no entry of this number."""
+
+    code = "unknown_entry"
+
+
+class CodeUnknown(RemoteProtocolError):
+    """A join request with a code that this county never gave out."""
+
+    code = "code_unknown"
+
+
+class CodeUsed(RemoteProtocolError):
+    """A join request with a code that another device has already used."""
+
+    code = "code_used"
+
+
+class CodeExpired(RemoteProtocolError):
+    """A join request with a code whose time is over."""
+
+    code = "code_expired"
+
+
+class TermsDiffer(RemoteProtocolError):
+    """An opening op whose terms are not those of the published item version."""
+
+    code = "terms_differ"
+
+
+class WrongOffice(RemoteProtocolError):
+    """An op that names another office than its author's."""
+
+    code = "wrong_office"
+
+
+class WrongRole(RemoteProtocolError):
+    """An op that claims a role which its author's device does not have."""
+
+    code = "wrong_role"
