@@ -16,7 +16,7 @@ from protocol.errors import LocalProtocolError, MalformedBytes, TooLarge
 
 INT_MAX = 2**53  # exactly representable in every language that a second edge may be written in
 DEPTH_MAX = 12  # levels of nesting; the deepest message of ours has 7
-BYTES_MAX = 2**21  # 2 MiB: a decompressed envelope may hold 1 MiB, a roster snapshot some more
+BYTES_MAX = 2**22  # 4 MiB: a decompressed envelope may hold 1 MiB, a large catalogue or roster some more
 
 
 def encode(value: Any) -> bytes:
@@ -43,9 +43,7 @@ def decode(blob: bytes, *, bytes_max: int = BYTES_MAX) -> Any:
     if len(blob) > bytes_max:
         raise TooLarge(f"{len(blob)} bytes where at most {bytes_max} are allowed")
     try:
-        value = msgpack.unpackb(
-            blob, raw=False, strict_map_key=False, object_pairs_hook=_unique, max_ext_len=0
-        )
+        value = msgpack.unpackb(blob, raw=False, strict_map_key=False, object_pairs_hook=_unique, max_ext_len=0)
     except (ValueError, TypeError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise MalformedBytes(f"not canonical: {error}") from error
     try:

@@ -88,14 +88,18 @@ class Draft:
     reference: Reference = Reference()
 
 
-def sign_op(draft: Draft, *, office: str, device: bytes, seed: bytes, seq: int, prev: bytes | None, suite_number: int = 1) -> Op:
+def sign_op(
+    draft: Draft, *, office: str, device: bytes, seed: bytes, seq: int, prev: bytes | None, suite_number: int = 1
+) -> Op:
     """The signed op for `draft` as number `seq` of this device.
 
     Raises:  LocalProtocolError if the draft cannot be encoded, is too large, or names too many parents.
     Source:  docs/protocol/op.md, "Building".
     """
     if (draft.case is None) != (not draft.parents) or len(draft.parents) > PARENTS_MAX or (seq == 1) != (prev is None):
-        raise LocalProtocolError("an op names its case and 1 to 64 parents, or neither; and a previous op from number 2 on")
+        raise LocalProtocolError(
+            "an op names its case and 1 to 64 parents, or neither; and a previous op from number 2 on"
+        )
     content: dict[int, Any] = {
         _VERSION: VERSION,
         _SUITE: suite_number,

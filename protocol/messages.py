@@ -1,0 +1,198 @@
+"""Messages: what an envelope carries, in the order their author made them.
+
+For: one dataclass per message, to and from canonical lists `[number, field, …]`.
+May not: act on them (protocol/link.py does); look inside ops, receipts or documents.
+Spec: docs/protocol/messages.md has the table; a test holds it to this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from protocol.errors import MalformedBytes, TooLarge
+
+OPS_MAX = 500  # ops in one message
+ITEMS_MAX = 500  # stream items in one message
+RANGES_MAX = 64  # missing ranges in one want
+MESSAGES_MAX = 64  # messages in one envelope
+STREAM_OP, STREAM_RECEIPT, STREAM_NOTICE = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A device begins or checks a conversation. Answered by Welcome; repeated as heartbeat.
+
+    session: 8 bytes, new for each connection. documents: version held by kind. epoch, pos: its place in the hub's
+    stream. head_seq: its own last op. counts: pending, waiting, refused. urgent: it holds urgent or near-due ops.
+    """
+
+    number: ClassVar[int] = 1
+    session: bytes
+    software: str
+    documents: dict[str, int]
+    epoch: bytes
+    pos: int
+    head_seq: int
+    counts: dict[str, int]
+    urgent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The hub's answer: its time, its stream's epoch, how far it holds this device's ops, which documents are current.
+
+    held_seq, held_id: last contiguous op of this device that the hub holds (0, empty for none).
+    documents: [kind, version, base_version, sha256, size] that would bring the device up to date.
+    retry_ms: 0 to go on; else come back after so long (admission after an outage).
+    """
+
+    number: ClassVar[int] = 2
+    session: bytes
+    hub_ms: int
+    epoch: bytes
+    held_seq: int
+    held_id: bytes
+    documents: list[list[Any]]
+    retry_ms: int
+    state: str
+    certificate: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ops:
+    """Ops offered upward: blobs, own ones in the order of their sequence."""
+
+    number: ClassVar[int] = 3
+    blobs: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Positions `first` to `last` of the receiver's office stream; items may be fewer (its own ops are left out)."""
+
+    number: ClassVar[int] = 4
+    epoch: bytes
+    first: int
+    last: int
+    items: list[list[Any]]  # [STREAM_…, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The sender has committed the stream up to `pos` in this epoch. Cumulative."""
+
+    number: ClassVar[int] = 5
+    epoch: bytes
+    pos: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """New documents, as in Welcome."""
+
+    number: ClassVar[int] = 6
+    documents: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """The sender lacks these chunks (inclusive ranges) of the content with this hash."""
+
+    number: ClassVar[int] = 7
+    sha256: bytes
+    ranges: list[list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One piece of content: `index` from 0; every piece has 32 KiB but the last. `size` of the whole, in bytes."""
+
+    number: ClassVar[int] = 8
+    sha256: bytes
+    size: int
+    index: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The receiver could not handle something: a stable code, plain words, and what it is about (an id, may be empty)."""
+
+    number: ClassVar[int] = 9
+    code: str
+    text: str
+    about: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """One step of set comparison (protocol/reconcile.py): an opaque body within one `session`."""
+
+    number: ClassVar[int] = 10
+    session: bytes
+    body: bytes
+
+
+Message = Hello | Welcome | Ops | Stream | Ack | Announce | Want | Chunk | Problem | Compare
+_TYPES: dict[int, type] = {
+    cls.number: cls for cls in (Hello, Welcome, Ops, Stream, Ack, Announce, Want, Chunk, Problem, Compare)
+}
+_CHECKS: dict[str, type | tuple[type, ...]] = {
+    "bytes": bytes,
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "list[bytes]": list,
+    "list[list[Any]]": list,
+    "list[list[int]]": list,
+    "dict[str, int]": dict,
+}
+
+
+def to_wire(message: Message) -> list[Any]:
+    """The canonical list of a message."""
+    return [message.number, *(getattr(message, name) for name in message.__slots__)]
+
+
+def from_wire(row: Any) -> Message | None:
+    """The message in `row`; None for a number we do not know (a later version's message: passed over, counted).
+
+    Raises:  MalformedBytes for a wrong shape; TooLarge for a list above its limit.
+    """
+    if not isinstance(row, list) or not row or type(row[0]) is not int:
+        raise MalformedBytes("a message is a list that begins with its number")
+    cls = _TYPES.get(row[0])
+    if cls is None:
+        return None
+    names = list(cls.__annotations__)
+    names.remove("number")
+    if len(row) < len(names) + 1:
+        raise MalformedBytes(f"a {cls.__name__} with missing fields")
+    values = row[1 : len(names) + 1]  # more fields than we know are a later version's
+    for name, value in zip(names, values, strict=True):
+        if type(value) is not _CHECKS[cls.__annotations__[name]]:
+            raise MalformedBytes(f"{cls.__name__}.{name} has a wrong type")
+    _check_limits(cls, values)
+    message: Message = cls(*values)
+    return message
+
+
+def _check_limits(cls: type, values: list[Any]) -> None:
+    for limit, kind in ((OPS_MAX, Ops), (ITEMS_MAX, Stream), (RANGES_MAX, Want)):
+        if cls is kind and any(isinstance(value, list) and len(value) > limit for value in values):
+            raise TooLarge(f"more than {limit} entries in one {cls.__name__}")
+    if cls is Ops and any(type(blob) is not bytes for blob in values[0]):
+        raise MalformedBytes("Ops.blobs holds bytes")
+    if cls is Stream and any(
+        not (isinstance(item, list) and len(item) == 2 and type(item[0]) is int and type(item[1]) is bytes)
+        for item in values[3]
+    ):
+        raise MalformedBytes("Stream.items holds pairs of number and bytes")
+    if cls is Want and any(
+        not (isinstance(pair, list) and len(pair) == 2 and all(type(end) is int and end >= 0 for end in pair))
+        for pair in values[1]
+    ):
+        raise MalformedBytes("Want.ranges holds pairs of numbers")
+    if cls is Hello and any(type(key) is not str or type(value) is not int for key, value in values[2].items()):
+        raise MalformedBytes("Hello.documents maps kinds to versions")
