@@ -179,11 +179,16 @@ def wanted() -> str:
     return hashlib.sha256(b"\0".join([*parts, sys.version.encode(), str(ROOT).encode()])).hexdigest()
 
 
+def ready() -> bool:
+    """True if the environment is there and was installed from what the two files say now."""
+    try:
+        return PYTHON.exists() and STAMP.read_text("utf-8") == wanted()
+    except OSError:
+        return False
+
+
 def install() -> None:
     """Install the dependencies at their pinned versions and the five packages as links to this directory, once."""
-    fingerprint = wanted()
-    if STAMP.exists() and STAMP.read_text("utf-8") == fingerprint:
-        return
     with (ROOT / "pyproject.toml").open("rb") as handle:
         project = tomllib.load(handle)["project"]
     needs = list(project["dependencies"])
@@ -192,7 +197,7 @@ def install() -> None:
     say("installing the pinned packages, once (about a minute on a good line) / 首次安装依赖,请稍候")
     pip("-c", ROOT / "constraints.txt", *needs)
     link()
-    STAMP.write_text(fingerprint, "utf-8")
+    STAMP.write_text(wanted(), "utf-8")
 
 
 def pip(*what: str | Path) -> None:
@@ -276,9 +281,11 @@ def main() -> NoReturn:
         raise SystemExit(0)
     if name not in ("demo", "test", "lint", "liandong", "setup"):
         stop(f"no target `{name}`; choose demo, test, lint, liandong or setup")
-    with only_one():
-        make_environment()
-        install()
+    if not ready():
+        with only_one():
+            if not ready():
+                make_environment()
+                install()
     if name == "setup":
         say(f"ready: {PYTHON}")
         raise SystemExit(0)
