@@ -5,6 +5,7 @@ May not: use real citizens' data: names, numbers and addresses are drawn from wo
 Run: python -m ops.train_dictionary ITEMS.csv AREAS.csv [AREAS.csv…] OUT.zdict
 """
 
+# ruff: noqa: SIM905  (word lists read better as prose)
 from __future__ import annotations
 
 import csv
@@ -16,7 +17,7 @@ from typing import Any
 import zstandard
 
 from protocol import canonical
-from protocol.messages import Ack, Chunk, Hello, Ops, Stream, Want, Welcome, to_wire
+from protocol.messages import Ack, Chunk, Hello, Message, Ops, Stream, Want, Welcome, to_wire
 from protocol.op import Draft, Op, Reference, sign_op
 
 DICTIONARY_BYTES = 32_768
@@ -134,11 +135,9 @@ def samples(rng: random.Random, items: list[dict[str, str]], villages: list[tupl
             welcome = Welcome(
                 rng.randbytes(8), 1_760_000_000_000, rng.randbytes(8), 3, rng.randbytes(32), [], 0, "active", b""
             )
-            message = rng.choice(
-                (hello, welcome, Ack(rng.randbytes(8), 7), Want(rng.randbytes(32), [[0, 3]]),
-                 Chunk(rng.randbytes(32), 40000, 0, b"JFIF"))
-            )  # fmt: skip
-            out.append(canonical.encode([to_wire(message)]))
+            want, chunk = Want(rng.randbytes(32), [[0, 3]]), Chunk(rng.randbytes(32), 40000, 0, b"JFIF")
+            control: list[Message] = [hello, welcome, Ack(rng.randbytes(8), 7), want, chunk]
+            out.append(canonical.encode([to_wire(rng.choice(control))]))
     return out
 
 
@@ -151,7 +150,7 @@ def main(arguments: list[str]) -> int:
     for area_file in area_files:
         with Path(area_file).open(encoding="utf-8", newline="") as handle:
             villages += [(row["code"], row["name"]) for row in csv.DictReader(handle) if row["level"] == "village"]
-    trained = zstandard.train_dictionary(DICTIONARY_BYTES, samples(rng, items, villages))
+    trained = zstandard.train_dictionary(DICTIONARY_BYTES, list[bytes | bytearray | memoryview](samples(rng, items, villages)))
     Path(out_file).write_bytes(trained.as_bytes())
     print(f"{out_file}: {len(trained.as_bytes())} bytes")
     return 0
