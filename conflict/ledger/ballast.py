@@ -1,0 +1,74 @@
+"""The reserve: a file of real blocks beside the store, given up when the disk is full.
+
+For: on a full disk SQLite cannot even record a refusal. Releasing the reserve gives that room; while the reserve is
+gone, ordinary writes are refused and only writes that say so (`reserve=True`) use the room.
+May not: hold data. Its content is meaningless.
+Manual: docs/operating/storage.md, "Full disk".
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+BALLAST_BYTES = 4 * 2**20  # room for some thousand refusals, or for ending a batch
+MARGIN_BYTES = 4 * 2**20  # free space beyond the reserve before we call the disk usable again
+_BLOCK = 2**18
+_SHORT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Ballast:
+    """The reserve of one store. Its state is the file's presence, so that all processes agree about it."""
+
+    def __init__(self, path: Path, size: int = BALLAST_BYTES) -> None:
+        self.path = path
+        self.size = size
+
+    def present(self) -> bool:
+        """True while the reserve is whole. About 2 µs."""
+        try:
+            return self.path.stat().st_size >= self.size
+        except FileNotFoundError:
+            return False
+
+    def release(self) -> None:
+        """Give the room back to the disk."""
+        self.path.unlink(missing_ok=True)
+
+    def restore(self) -> bool:
+        """Make the reserve if there is room for it and for work besides; say whether it stands now."""
+        if shutil.disk_usage(self.path.parent).free < self.size + MARGIN_BYTES:
+            return False
+        part = self.path.with_name(self.path.name + ".part")
+        try:
+            _write_blocks(part, self.size)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            if error.errno in _SHORT:
+                return False
+            raise
+        part.replace(self.path)
+        return True
+
+
+def room_is_short(directory: Path) -> bool:
+    """Whether a file of some blocks cannot be written here now: a full disk, a quota, a limit of the process."""
+    probe = directory / f".room-{os.getpid()}"
+    try:
+        _write_blocks(probe, _BLOCK)
+    except OSError as error:
+        return error.errno in _SHORT
+    finally:
+        probe.unlink(missing_ok=True)
+    return False
+
+
+def _write_blocks(path: Path, size: int) -> None:
+    """Random bytes: a file system that compresses or leaves holes would not keep room for zeros."""
+    with path.open("wb") as file:
+        for start in range(0, size, _BLOCK):
+            file.write(os.urandom(min(_BLOCK, size - start)))
+        file.flush()
+        os.fsync(file.fileno())

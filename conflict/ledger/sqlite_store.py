@@ -1,0 +1,148 @@
+"""A store in a SQLite file: the write turn, the reserve, checkpoints, and what happens after a failed write.
+
+For: the life of a store; sqlite.py has the particulars of one connection.
+May not: know any table but the schema versions.
+Manual: docs/operating/storage.md.  Decisions: docs/decisions/0040, 0041.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from conflict.ledger import errors, sqlite
+from conflict.ledger.ballast import Ballast, room_is_short
+from conflict.ledger.locks import WRITE_WAIT_S, WriteTurn, prove_locks
+from conflict.ledger.schema import COMPONENT
+from conflict.ledger.store import Store
+from conflict.ledger.versions import Component, bring_up, is_current, stored_versions
+from protocol.errors import StoreError
+
+_log = logging.getLogger("liandong.store")
+
+
+class SqliteStore(Store):
+    """See `Store`. Beside the database `edge.db` stand `edge.db.lock`, `edge.db.ballast` and SQLite's -wal and -shm."""
+
+    kind = "sqlite"
+
+    def __init__(self, path: Path, *, create: bool, check: bool) -> None:
+        self.path = path
+        if not path.exists() and not create:
+            raise errors.StoreMissing(
+                f"There is no store at {path}. Set it up first.", f"{path} 没有数据库，请先初始化。", name=path.name
+            )
+        with _translated(path):
+            lock = path.with_name(path.name + ".lock")
+            prove_locks(lock)
+            self._turn = WriteTurn(lock)
+            if not path.exists() or path.stat().st_size == 0 and create:
+                with self._turn.hold():
+                    sqlite.create_file(path)
+            sqlite.check_file(path)
+            self._ballast = Ballast(path.with_name(path.name + ".ballast"))
+            self._writer = sqlite.engine(path, writer=True)
+            self._reader = sqlite.engine(path, writer=False)
+            self._watch = sqlite.connect(path, writer=False)
+            self._watch_lock = threading.Lock()
+            self._checkpoint_above = sqlite.WAL_BYTES_TARGET
+        try:
+            self.ensure(COMPONENT)
+            if check and (found := self.check()):
+                raise errors.damaged(found[0])
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with _translated(self.path), self._reader.begin() as tx:
+            yield tx
+
+    @contextmanager
+    def write(self, *, reserve: bool = False, wait_s: float = WRITE_WAIT_S) -> Iterator[Connection]:
+        with self._turn.hold(wait_s=wait_s):
+            self._need_room(reserve)
+            try:
+                with _translated(self.path), self._writer.begin() as tx:
+                    yield tx
+            except StoreError as error:
+                self._after_failure(error)
+                raise
+            self._write_back()
+
+    def ensure(self, component: Component) -> None:
+        with self.read() as tx:
+            current = is_current(stored_versions(tx), component)
+        if not current:
+            with self.write() as tx:
+                bring_up(tx, component)
+
+    def check(self, *, full: bool = False) -> list[str]:
+        try:
+            with _translated(self.path), closing(sqlite.connect(self.path, writer=False)) as connection:
+                return sqlite.problems(connection, full=full)
+        except errors.StoreDamaged as error:
+            return [str(error.facts.get("detail", error.text))]
+
+    def backup_to(self, target: Path) -> None:
+        with _translated(target), closing(sqlite.connect(self.path, writer=False)) as connection:
+            sqlite.copy(connection, target)
+
+    def data_version(self) -> int:
+        with _translated(self.path), self._watch_lock:
+            return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        """The last connection to go writes the log back, so it goes inside the turn."""
+        with self._turn.hold():
+            self._watch.close()
+            self._reader.dispose()
+            self._writer.dispose()
+
+    def _need_room(self, reserve: bool) -> None:
+        """Refuse ordinary writes while the reserve is gone and cannot be made again."""
+        if reserve or self._ballast.present() or self._ballast.restore():
+            return
+        raise errors.full()
+
+    def _after_failure(self, error: StoreError) -> None:
+        """Leave a store that works: a fresh writer connection, and room for a refusal if the disk is full."""
+        if isinstance(error, errors.StoreFull):
+            self._ballast.release()
+        self._writer.dispose()
+
+    def _write_back(self) -> None:
+        """Move a long log into the database. A failure here loses nothing: the commit is in the log."""
+        size = sqlite.wal_bytes(self.path)
+        if size <= self._checkpoint_above:
+            return
+        try:
+            with closing(sqlite.connect(self.path, writer=True)) as connection:
+                whole = sqlite.checkpoint(connection)
+        except (sqlite3.Error, StoreError) as error:
+            _log.warning("checkpoint failed, the log stays longer: %s", error)
+            whole = False
+        # Readers of an old snapshot keep the log; look again when it has grown once more, not at every commit.
+        self._checkpoint_above = sqlite.WAL_BYTES_TARGET if whole else size + sqlite.WAL_BYTES_TARGET
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn what the driver raises about the store's health into our errors; all else passes unchanged."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        known = errors.store_error(error)
+        if known is None:
+            raise
+        if isinstance(known, errors.StoreFailed) and room_is_short(path.parent):
+            known = errors.full()
+        raise known from error
