@@ -100,12 +100,17 @@ class Comparison:
             theirs, ours = set(proof), set(mine)
             self.only_mine |= ours - theirs
             self.only_theirs |= theirs - ours
-            return [[low, high, -1, sorted(ours)]] if count >= 0 else []
+            return self._lists(low, high, mine) if count >= 0 else []
         if [len(mine), proof] == [count, self._fingerprint(low, high)[3]]:
             return []
         if len(mine) <= LIST_MAX:
             return [[low, high, len(mine), mine]]
         return self._split(low, high, mine)
+
+    def _lists(self, low: bytes, high: bytes, mine: list[bytes]) -> list[list[Any]]:
+        """This side's whole list for a range in parts that each fit a body; -1 says that no answer is due."""
+        bounds = [low, *(mine[at] for at in range(LIST_MAX, len(mine), LIST_MAX)), high]
+        return [[a, b, -1, self._range(a, b)] for a, b in pairwise(bounds)]
 
     def _split(self, low: bytes, high: bytes, mine: list[bytes]) -> list[list[Any]]:
         step = max(1, len(mine) // SPLIT)
