@@ -59,7 +59,9 @@ def chains_of(tx: Connection, devices: Iterable[bytes]) -> dict[bytes, Chain]:
 
 def all_chains(tx: Connection) -> list[Chain]:
     """Every device that we hold ops of."""
-    return [Chain(row.device, row.seq, row.op_id, row.top) for row in tx.execute(select(chains).order_by(chains.c.device))]
+    return [
+        Chain(row.device, row.seq, row.op_id, row.top) for row in tx.execute(select(chains).order_by(chains.c.device))
+    ]
 
 
 def gaps(tx: Connection, device: bytes, *, limit: int = 100) -> list[tuple[int, int]]:
@@ -113,7 +115,10 @@ def follow(tx: Connection, fresh: Sequence[Op], *, now_ms: int) -> tuple[dict[by
     insert_new(
         tx,
         forks,
-        [{"device": f.device, "seq": f.seq, "op_id": f.op_id, "other_id": f.other_id, "found_ms": now_ms} for f in evidence.values()],
+        [
+            {"device": f.device, "seq": f.seq, "op_id": f.op_id, "other_id": f.other_id, "found_ms": now_ms}
+            for f in evidence.values()
+        ],
     )
     return after, evidence
 

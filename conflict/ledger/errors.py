@@ -102,7 +102,10 @@ class AmbiguousCase(InputError):
     code = "ambiguous_case"
 
 
-_FULL = ("The disk is full. Nothing was saved; free some space and try again.", "磁盘已满，本次内容没有保存。请清理磁盘后重试。")
+_FULL = (
+    "The disk is full. Nothing was saved; free some space and try again.",
+    "磁盘已满，本次内容没有保存。请清理磁盘后重试。",
+)
 _DAMAGED = (
     "The local store is damaged. Stop working with it and restore a backup (docs/operating/storage.md).",
     "本机数据库已损坏，请停止使用并按手册恢复备份。",
@@ -199,9 +202,7 @@ def foreign(detail: str) -> StoreForeign:
     return StoreForeign(*_FOREIGN, detail=detail)
 
 
-def _first(
-    name: str, table: tuple[tuple[str, type[StoreError], tuple[str, str]], ...]
-) -> StoreError | None:
+def _first(name: str, table: tuple[tuple[str, type[StoreError], tuple[str, str]], ...]) -> StoreError | None:
     for prefix, kind, (text, text_zh) in table:
         if name.startswith(prefix):
             return kind(text, text_zh, detail=name)

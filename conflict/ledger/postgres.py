@@ -52,7 +52,9 @@ def lock_keys(tx: Connection, keys: Iterable[bytes]) -> None:
     """
     stripes = sorted({zlib.crc32(key) % STRIPES for key in keys})
     tx.execute(
-        text("SELECT count(pg_advisory_xact_lock(1279546196, s)) FROM unnest(CAST(:stripes AS int[])) WITH ORDINALITY AS t(s, n)"),
+        text(
+            "SELECT count(pg_advisory_xact_lock(1279546196, s)) FROM unnest(CAST(:stripes AS int[])) WITH ORDINALITY AS t(s, n)"
+        ),
         {"stripes": stripes},
     )
 

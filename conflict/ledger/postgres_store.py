@@ -40,7 +40,8 @@ class PostgresStore(Store):
                 found = COMPONENT.name in stored_versions(tx)
             if not found and not create:
                 raise errors.StoreMissing(
-                    "The database holds no store of Liandong. Set it up first.", "该数据库中没有联动系统的数据，请先初始化。"
+                    "The database holds no store of Liandong. Set it up first.",
+                    "该数据库中没有联动系统的数据，请先初始化。",
                 )
             self.ensure(COMPONENT)
         except BaseException:

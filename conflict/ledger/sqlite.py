@@ -134,7 +134,9 @@ def problems(connection: sqlite3.Connection, *, full: bool) -> list[str]:
     """What SQLite's own check finds; empty when all is well. Quick: pages and order; full: indexes too."""
     rows = connection.execute("PRAGMA integrity_check" if full else "PRAGMA quick_check").fetchall()
     found = [str(row[0]) for row in rows if row[0] != "ok"]
-    found += [f"{row[0]}: a row points to a missing row of {row[2]}" for row in connection.execute("PRAGMA foreign_key_check")]
+    found += [
+        f"{row[0]}: a row points to a missing row of {row[2]}" for row in connection.execute("PRAGMA foreign_key_check")
+    ]
     return found
 
 

@@ -59,7 +59,11 @@ def lacks(tx: Connection, fresh: Mapping[bytes, Op]) -> tuple[dict[bytes, Lack],
     pairs: list[tuple[bytes, bytes]] = []
     for op_id, blocking in blockers.items():
         case = fresh[op_id].case
-        cases = {parent: fresh[parent].case if parent in fresh else stored[parent][0] for parent in blocking if parent in fresh or parent in stored}
+        cases = {
+            parent: fresh[parent].case if parent in fresh else stored[parent][0]
+            for parent in blocking
+            if parent in fresh or parent in stored
+        }
         lacking[op_id] = Lack(
             tuple(sorted(parent for parent in blocking if parent not in cases)),
             tuple(sorted(parent for parent, owner in cases.items() if owner != case)),
@@ -73,7 +77,10 @@ def note(tx: Connection, fresh: Mapping[bytes, Op], pairs: Sequence[tuple[bytes,
     insert_new(
         tx,
         waits,
-        [{"parent_id": parent, "op_id": op_id, "case_id": fresh[op_id].case, "since_ms": now_ms} for parent, op_id in pairs],
+        [
+            {"parent_id": parent, "op_id": op_id, "case_id": fresh[op_id].case, "since_ms": now_ms}
+            for parent, op_id in pairs
+        ],
     )
 
 
@@ -123,7 +130,11 @@ def waiting_of(tx: Connection, cases: Iterable[bytes]) -> dict[bytes, int]:
     """How many ops of each case wait; cases without any are left out."""
     counts: dict[bytes, int] = {}
     for part in steps(cases):
-        query = select(waits.c.case_id, func.count(waits.c.op_id.distinct())).where(waits.c.case_id.in_(part)).group_by(waits.c.case_id)
+        query = (
+            select(waits.c.case_id, func.count(waits.c.op_id.distinct()))
+            .where(waits.c.case_id.in_(part))
+            .group_by(waits.c.case_id)
+        )
         counts.update({case: count for case, count in tx.execute(query)})
     return counts
 
