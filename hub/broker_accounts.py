@@ -79,7 +79,9 @@ def check_password(stored: str, password: str) -> bool:
         return False
     if kind != "7" or not 1 <= rounds <= ITERATIONS_MAX or len(expected) != HASH_BYTES:
         return False
-    return hmac.compare_digest(hashlib.pbkdf2_hmac("sha512", password.encode(), salt_bytes, rounds, HASH_BYTES), expected)
+    return hmac.compare_digest(
+        hashlib.pbkdf2_hmac("sha512", password.encode(), salt_bytes, rounds, HASH_BYTES), expected
+    )
 
 
 class AccountFile:

@@ -27,7 +27,23 @@ CODE_MAX = 60
 ITEMS_MAX = 5_000  # a county publishes about 1,500
 
 # What a case embeds of its item, so that the fold needs no catalogue (docs/protocol/op.md, "terms").
-TERM_KEYS = ["kind", "version", "name", "department", "departments", "accept_level", "approve_level", "statutory", "promised", "accept_limit", "supplement_limit", "restart_on_supplement", "extend", "materials", "classes"]
+TERM_KEYS = [
+    "kind",
+    "version",
+    "name",
+    "department",
+    "departments",
+    "accept_level",
+    "approve_level",
+    "statutory",
+    "promised",
+    "accept_limit",
+    "supplement_limit",
+    "restart_on_supplement",
+    "extend",
+    "materials",
+    "classes",
+]
 
 
 def load_items(path: Path) -> list[Item]:

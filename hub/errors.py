@@ -28,12 +28,6 @@ class BadConfig(StoreError):
     code = "bad_config"
 
 
-class DaemonRunning(RefusedError):
-    """Another process already runs the hub of this directory."""
-
-    code = "daemon_running"
-
-
 class UnknownOffice(InputError):
     """The county has no office of this code, or it is retired."""
 

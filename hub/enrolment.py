@@ -1,0 +1,217 @@
+"""Enrolment: one-time codes, and how a machine with a code becomes a device of an office.
+
+For: giving out codes, admitting join requests (from a mailbox or a file), revoking devices, fingerprints to compare.
+May not: keep a code's secret (only its hash); open a connection.
+Spec: docs/protocol/trust.md, "Enrolment".  Manual: docs/operating/hub.md, "Enrolling a device".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, select, update
+
+from hub import broker_accounts, documents, notices, refusals, schema
+from hub.config import Config
+from hub.errors import CodeExpired, CodeUnknown, CodeUsed, UnknownDevice, UnknownOffice
+from protocol import topics
+from protocol.carriers.accounts import join_account
+from protocol.enrol import SECRET_BYTES, EnrolCode, JoinAnswer, JoinRequest
+from protocol.errors import RemoteProtocolError
+from protocol.keys import DeviceKeys, incarnation_of
+from protocol.roster import ACTIVE, FROZEN, REVOKED, Device, Office, Roster
+from protocol.trust import fingerprint, spoken
+
+CODE_VALID_MS = 7 * 86_400_000  # a week: the code travels on paper to a village
+ACCOUNT_KEPT_MS = 30 * 86_400_000  # after a code expired its broker account still lets the machine ask why
+TIDIED_MAX = 200  # accounts taken away at once
+LABEL_MAX = 60  # characters of a machine's own name
+DOMAIN_CODE = b"liandong enrolment code v1"
+
+
+@dataclass(frozen=True, slots=True)
+class NewCode:
+    """A code as the administrator gets it, once. user, password: the broker account that the joining machine uses."""
+
+    code: EnrolCode
+    expires_ms: int
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The answer to a request; its broker account must be written before it leaves. new: the roster changed."""
+
+    answer: JoinAnswer
+    new: bool
+
+
+def make_code(
+    tx: Connection,
+    config: Config,
+    roster: Roster,
+    office: str,
+    *,
+    staff: str,
+    now_ms: int,
+    random_bytes: Callable[[int], bytes],
+    valid_ms: int = CODE_VALID_MS,
+) -> NewCode:
+    """A code for one device of `office`. After the commit write its broker account.
+
+    Raises:  UnknownOffice if the county has none of this code, it is retired, or it lies above the county.
+    """
+    _office(roster, office)
+    secret = random_bytes(SECRET_BYTES)
+    expires_ms = now_ms + valid_ms
+    user, password = join_account(secret)
+    tx.execute(
+        insert(schema.code).values(
+            hash=_hash(secret),
+            office=office,
+            made_ms=now_ms,
+            expires_ms=expires_ms,
+            used_ms=0,
+            device=b"",
+            staff=staff,
+            account=user,
+        )
+    )
+    code = EnrolCode(config.county, office, config.broker, fingerprint(bytes.fromhex(config.root_public)), secret)
+    return NewCode(code, expires_ms, user, password)
+
+
+def admit(
+    tx: Connection,
+    shelf: documents.Shelf,
+    keys: DeviceKeys,
+    request: JoinRequest,
+    *,
+    now_ms: int,
+    with_documents: bool,
+) -> Admission:
+    """Answer a join request whose seal and signature held: the device enters the roster, or is told why not.
+
+    The same machine asking again with the same code gets the same answer (the first may have been lost) with a new
+    broker password. Every refusal is recorded. After the commit write the account that the answer names.
+
+    Args:    with_documents: put roster, catalogue and calendar into the answer (when files are exchanged).
+    """
+    incarnation = incarnation_of(request.sign_public, request.seal_public, request.suite)
+    try:
+        used_before = _redeem(tx, shelf.roster, request, incarnation, now_ms)
+    except RemoteProtocolError as error:
+        one = refusals.Refusal("join", incarnation, error.code, error.text_zh, incarnation, request.office)
+        refusals.record(tx, one, now_ms=now_ms)
+        refused = JoinAnswer(request.county, request.office, incarnation, error.code, error.text_zh, "", "", now_ms)
+        return Admission(refused, False)
+    if not used_before:
+        device = Device(
+            incarnation=incarnation,
+            office=request.office,
+            role="edge",
+            sign_public=request.sign_public,
+            seal_public=request.seal_public,
+            suite=request.suite,
+            since_ms=now_ms,
+            label=request.label[:LABEL_MAX],
+        )
+        shelf.change_roster(tx, keys, lambda roster: roster.put_device(device), now_ms=now_ms)
+    user, password = topics.mailbox(incarnation), broker_accounts.new_password()
+    answer = JoinAnswer(
+        request.county,
+        request.office,
+        incarnation,
+        "",
+        "",
+        user,
+        password,
+        now_ms,
+        shelf.whole() if with_documents else (),
+    )
+    return Admission(answer, not used_before)
+
+
+def set_state(
+    tx: Connection, shelf: documents.Shelf, keys: DeviceKeys, incarnation: bytes, state: str, *, staff: str, now_ms: int
+) -> Device:
+    """Revoke or freeze a device, or make a frozen one active again. After a revocation remove its broker account.
+
+    Raises:  UnknownDevice. A revoked device stays revoked: its machine comes back under a new code and new keys.
+    """
+    shelf.refresh(tx)
+    device = shelf.roster.device(incarnation)
+    if device is None or device.role != "edge" or state not in (ACTIVE, REVOKED, FROZEN):
+        raise UnknownDevice("The roster names no such device.", "名册中没有该设备。", device=incarnation.hex())
+    if device.state == REVOKED or device.state == state:
+        return device
+    changed = replace(device, state=state, state_ms=now_ms)
+    shelf.change_roster(tx, keys, lambda roster: roster.put_device(changed), now_ms=now_ms)
+    notices.tell(
+        tx,
+        code=f"device_{state}",
+        about=incarnation.hex(),
+        office=device.office,
+        text=f"{staff} set the device to {state}.",
+        text_zh=f"{staff} 已将设备状态改为 {state}。",
+        now_ms=now_ms,
+    )
+    return changed
+
+
+def device_mark(sign_public: bytes) -> str:
+    """Twenty digits that the office reads out and the administrator compares."""
+    return spoken(fingerprint(sign_public))
+
+
+def _office(roster: Roster, code: str) -> Office:
+    office = roster.office(code)
+    if office is None or office.retired or not code.startswith(roster.county):
+        raise UnknownOffice(
+            f"The county {roster.county} has no office {code}.",
+            f"{roster.county} 县没有代码为 {code} 的机构。",
+            office=code,
+        )
+    return office
+
+
+def _redeem(tx: Connection, roster: Roster, request: JoinRequest, incarnation: bytes, now_ms: int) -> bool:
+    """Use the code up for this machine. True if this very machine had used it before."""
+    mark = _hash(request.secret)
+    row = tx.execute(select(schema.code).where(schema.code.c.hash == mark)).first()
+    if row is None or row.office != request.office:
+        raise CodeUnknown("This county did not issue the code.", "本县没有发放过该入网码。")
+    if row.used_ms:
+        if row.device == incarnation:
+            return True
+        raise CodeUsed("The code was already used by another device.", "该入网码已被另一台设备使用。")
+    if now_ms > row.expires_ms:
+        raise CodeExpired("The code has expired; ask for a new one.", "该入网码已过期，请重新申请。")
+    _office(roster, request.office)
+    device = roster.device(incarnation)
+    if device is not None:
+        raise CodeUsed("These keys already belong to a device of the county.", "该设备密钥已登记，请重新生成。")
+    tx.execute(update(schema.code).where(schema.code.c.hash == mark).values(used_ms=now_ms, device=incarnation))
+    return False
+
+
+def tidy_accounts(tx: Connection, directory: Path, *, now_ms: int) -> int:
+    """Take away the broker accounts of codes that expired long ago. Returns how many. Repeating is harmless.
+
+    They stay for a while, so that who comes late or second hears why from the hub and not a closed door.
+    """
+    over = (schema.code.c.account != "") & (schema.code.c.expires_ms < now_ms - ACCOUNT_KEPT_MS)
+    users = list(tx.scalars(select(schema.code.c.account).where(over).limit(TIDIED_MAX)))
+    for user in users:
+        broker_accounts.remove_account(directory, user)
+    if users:
+        tx.execute(update(schema.code).where(schema.code.c.account.in_(users)).values(account=""))
+    return len(users)
+
+
+def _hash(secret: bytes) -> bytes:
+    return hashlib.sha256(DOMAIN_CODE + secret).digest()

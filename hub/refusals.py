@@ -1,0 +1,101 @@
+"""Refusals: every op, envelope or join request that the hub did not take, with the reason and, bounded, the bytes.
+
+For: recording once per matter, counting repeats, listing for `hub nodes` and `node status`; purging old evidence.
+May not: commit; decide what is refused (hub.intake and hub.enrolment do).
+Manual: docs/operating/hub.md, "Refusals".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from hub.schema import refusal
+
+EVIDENCE_BYTES_MAX = 65_536  # one envelope
+EVIDENCE_PER_DEVICE_MAX = 1_000  # a device that only sends garbage fills 64 MiB at most, then its oldest entries go
+REASON_CHARS_MAX = 400
+UNKNOWN = b""  # where nobody can be blamed
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """what: "op", "envelope" or "join". op: id of the op or envelope. evidence: its bytes unless the ledger has them."""
+
+    what: str
+    op: bytes
+    code: str
+    reason: str
+    device: bytes = UNKNOWN
+    office: str = ""
+    seq: int = 0
+    case: bytes = b""
+    evidence: bytes = b""
+    at_ms: int = 0
+    times: int = 1
+
+
+def record(tx: Connection, one: Refusal, *, now_ms: int) -> None:
+    """Write a refusal down, or count one more time if the same bytes were refused for the same reason before."""
+    same = (refusal.c.op == one.op) & (refusal.c.code == one.code)
+    if tx.execute(update(refusal).where(same).values(times=refusal.c.times + 1)).rowcount:
+        return
+    tx.execute(
+        insert(refusal).values(
+            at_ms=now_ms,
+            what=one.what,
+            device=one.device,
+            office=one.office,
+            op=one.op,
+            seq=one.seq,
+            case_id=one.case,
+            code=one.code,
+            reason=one.reason[:REASON_CHARS_MAX],
+            evidence=one.evidence[:EVIDENCE_BYTES_MAX],
+            times=1,
+        )
+    )
+    _bound(tx, one.device)
+
+
+def listed(tx: Connection, *, device: bytes | None = None, limit: int = 500) -> list[Refusal]:
+    """Refusals (of one device, if named), newest first."""
+    query = select(refusal).order_by(refusal.c.id.desc()).limit(limit)
+    if device is not None:
+        query = query.where(refusal.c.device == device)
+    return [
+        Refusal(
+            row.what,
+            row.op,
+            row.code,
+            row.reason,
+            row.device,
+            row.office,
+            row.seq,
+            row.case_id,
+            row.evidence,
+            row.at_ms,
+            row.times,
+        )
+        for row in tx.execute(query)
+    ]
+
+
+def counts(tx: Connection) -> dict[bytes, int]:
+    """How many refusals each device has; under b"" those that nobody can be blamed for."""
+    query = select(refusal.c.device, func.count()).group_by(refusal.c.device)
+    return {row[0]: row[1] for row in tx.execute(query)}
+
+
+def withdraw(tx: Connection, op: bytes) -> None:
+    """An op that was refused is accepted after all (a person released it, or its parents came)."""
+    tx.execute(delete(refusal).where(refusal.c.what == "op", refusal.c.op == op))
+
+
+def _bound(tx: Connection, device: bytes) -> None:
+    mine = (refusal.c.device == device) & (func.length(refusal.c.evidence) > 0)
+    newest = select(refusal.c.id).where(mine).order_by(refusal.c.id.desc()).offset(EVIDENCE_PER_DEVICE_MAX - 1).limit(1)
+    oldest_kept = tx.scalar(newest)
+    if oldest_kept is not None:
+        tx.execute(delete(refusal).where(mine, refusal.c.id < oldest_kept))

@@ -1,0 +1,31 @@
+"""Routing: which offices hold a case.
+
+For: the scope rule as a pure function. Village: its own cases; township: its villages' and its own; county: all.
+May not: read the store, the roster or a clock (callers pass what they know).
+Spec: docs/protocol/link.md, "Scope".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+DEPTH_MAX = 8  # province, city, county, township, village, and room for a level that some county has in between
+
+
+def scope_of(participants: Iterable[str], parent: Callable[[str], str], county: str) -> frozenset[str]:
+    """The offices that hold a case in which these offices take part.
+
+    Args:    participants: every office that authored an op of the case or was named as a target of a hand-over.
+             parent: the office above one, "" above the topmost; follows the roster, which knows re-homed offices.
+             county: the hub's own county; offices above it hold nothing here (the upward gateway serves them).
+    Returns: each participant inside the county with all its superiors up to the county, and always the county.
+    """
+    held = {county}
+    for office in participants:
+        chain: list[str] = []
+        while office and office != county and len(chain) < DEPTH_MAX:
+            chain.append(office)
+            office = parent(office)
+        if office == county:
+            held.update(chain)
+    return frozenset(held)

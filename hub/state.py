@@ -1,0 +1,30 @@
+"""Small things that the hub remembers between starts: the epoch of its streams, when jobs last ran.
+
+For: one key and value table's worth of state, in the caller's transaction.
+May not: commit; hold facts about cases or settings that a person chooses (those are in county.json).
+Manual: docs/operating/hub.md, "Store".
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, select
+
+from conflict.ledger.schema import meta
+from conflict.ledger.statements import put
+from protocol import canonical
+from protocol.errors import StoreError
+
+EPOCH = "hub.epoch"
+
+
+def new_epoch(tx: Connection, epoch: bytes) -> None:
+    """Begin a new epoch (8 random bytes): every device then loads its stream from the start."""
+    put(tx, meta, [{"key": EPOCH, "value": canonical.encode(epoch)}])
+
+
+def epoch_of(tx: Connection) -> bytes:
+    """The epoch in which positions count. Raises StoreError if the store belongs to no county."""
+    value = tx.scalar(select(meta.c.value).where(meta.c.key == EPOCH))
+    if value is None:
+        raise StoreError("The store holds no county.", "该数据库不属于任何县级中心。")
+    return bytes(canonical.decode(value))

@@ -1,0 +1,153 @@
+"""Streams: what goes down to an office, one ordered list per office, contiguous positions from 1.
+
+For: adding ops, receipts and notices to streams; bringing whole cases into an office's scope; reading from a position.
+May not: commit; decide who holds a case (hub.routing does).
+Spec: docs/protocol/link.md, "Stream".  Decision: docs/decisions/0081-one-stream-per-office.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from conflict.ledger import schema as ledger
+from hub import schema
+from protocol.messages import STREAM_NOTICE, STREAM_OP, STREAM_RECEIPT, Stream
+from protocol.op import Op
+
+IN_MAX = 500  # values in one IN (…): below every database's limit of parameters
+ITEM_BYTES = 12  # of framing around one stream item
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing on its way to an office. ref: op id for STREAM_OP, else the signed bytes themselves."""
+
+    what: int
+    author: bytes
+    ref: bytes
+
+
+def op_item(op: Op) -> Item:
+    return Item(STREAM_OP, op.device, op.id)
+
+
+def receipt_item(blob: bytes) -> Item:
+    return Item(STREAM_RECEIPT, b"", blob)
+
+
+def notice_item(blob: bytes) -> Item:
+    return Item(STREAM_NOTICE, b"", blob)
+
+
+def extend(tx: Connection, items: Mapping[str, Sequence[Item]]) -> None:
+    """Put items at the ends of these offices' streams, in their order."""
+    offices = sorted(office for office, some in items.items() if some)
+    if not offices:
+        return
+    heads = dict.fromkeys(offices, 0)
+    fresh = set(offices)
+    for part in _parts(offices):
+        for row in tx.execute(select(schema.head).where(schema.head.c.office.in_(part))):
+            heads[row.office] = row.pos
+            fresh.discard(row.office)
+    rows = [
+        {"office": office, "pos": heads[office] + at, "what": one.what, "author": one.author, "ref": one.ref}
+        for office in offices
+        for at, one in enumerate(items[office], start=1)
+    ]
+    tx.execute(insert(schema.stream), rows)
+    if fresh:
+        tx.execute(insert(schema.head), [{"office": one, "pos": len(items[one])} for one in offices if one in fresh])
+    old = [{"b_office": one, "b_pos": heads[one] + len(items[one])} for one in offices if one not in fresh]
+    if old:
+        change = update(schema.head).where(schema.head.c.office == bindparam("b_office"))
+        tx.execute(change.values(pos=bindparam("b_pos")), old)
+
+
+def scopes(tx: Connection, cases: Iterable[bytes]) -> dict[bytes, set[str]]:
+    """The offices that hold each of these cases so far."""
+    held: dict[bytes, set[str]] = {case: set() for case in cases}
+    for part in _parts(list(held)):
+        for row in tx.execute(select(schema.scope).where(schema.scope.c.case_id.in_(part))):
+            held[row.case_id].add(row.office)
+    return held
+
+
+def enter_scope(tx: Connection, pairs: Iterable[tuple[bytes, str]]) -> None:
+    """Note that these offices hold these cases from now on. An office never leaves a case's scope again."""
+    rows = [{"case_id": case, "office": office} for case, office in pairs]
+    if rows:
+        tx.execute(insert(schema.scope), rows)
+
+
+def cases_of(tx: Connection, office: str) -> list[bytes]:
+    """Ids of the cases that an office holds, sorted: what a reconciliation compares."""
+    query = select(schema.scope.c.case_id).where(schema.scope.c.office == office).order_by(schema.scope.c.case_id)
+    return list(tx.scalars(query))
+
+
+def length(tx: Connection, office: str) -> int:
+    """The last position of an office's stream; 0 if nothing ever went down to it."""
+    return tx.scalar(select(schema.head.c.pos).where(schema.head.c.office == office)) or 0
+
+
+def lengths(tx: Connection) -> dict[str, int]:
+    """The last position of every stream."""
+    return {row.office: row.pos for row in tx.execute(select(schema.head))}
+
+
+def read(
+    tx: Connection, office: str, *, epoch: bytes, after: int, bytes_max: int, count_max: int, without: bytes
+) -> Stream | None:
+    """The positions behind `after`, as one message.
+
+    Args:    bytes_max: of items together; at least one item goes whatever its size. count_max: of items.
+             without: the receiver's incarnation: its own ops are left out, their positions are covered all the same.
+    Returns: None at the end of the stream.
+    """
+    query = (
+        select(
+            schema.stream.c.pos, schema.stream.c.what, schema.stream.c.author, schema.stream.c.ref, ledger.ops.c.blob
+        )
+        .join_from(
+            schema.stream,
+            ledger.ops,
+            (schema.stream.c.what == STREAM_OP) & (schema.stream.c.ref == ledger.ops.c.id),
+            isouter=True,
+        )
+        .where(schema.stream.c.office == office, schema.stream.c.pos > after)
+        .order_by(schema.stream.c.pos)
+        .limit(count_max)
+    )
+    items: list[list[object]] = []
+    last, size = after, 0
+    for row in tx.execute(query):
+        blob = row.blob if row.what == STREAM_OP else row.ref
+        if row.author != without or row.what != STREAM_OP:
+            size += len(blob) + ITEM_BYTES
+            if items and size > bytes_max:
+                break
+            items.append([row.what, blob])
+        last = row.pos
+    return Stream(epoch, after + 1, last, items) if last > after else None
+
+
+def forget(tx: Connection) -> None:
+    """Empty all streams and scopes: a restored store builds them anew under another epoch."""
+    for one in (schema.stream, schema.head, schema.scope):
+        tx.execute(delete(one))
+
+
+def count(tx: Connection, office: str, *, after: int) -> int:
+    """How many items lie behind a position."""
+    query = select(func.count()).select_from(schema.stream)
+    return tx.scalar(query.where(schema.stream.c.office == office, schema.stream.c.pos > after)) or 0
+
+
+def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    for at in range(0, len(values), IN_MAX):
+        yield values[at : at + IN_MAX]
