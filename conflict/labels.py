@@ -1,0 +1,102 @@
+"""What people call the words of a case, in Chinese and in English.
+
+For: one table from the value of any enum in kinds.py (and the reserved field names) to its two labels.
+May not: know what the words mean.
+Spec: docs/conflict/words.md.  A test holds the table complete.
+"""
+
+from __future__ import annotations
+
+
+def label(word: str, language: str = "zh") -> str:
+    """What people call `word` (a value of an enum above); the word itself if it has no label."""
+    pair = LABELS.get(word)
+    return word if pair is None else pair[0 if language == "zh" else 1]
+
+
+# One table for all enums: where they share a spelling ("voided", "forwarded") they share the meaning.
+LABELS: dict[str, tuple[str, str]] = {
+    "immediate": ("即办件", "immediate case"),
+    "committed": ("承诺件", "committed case"),
+    "reply": ("答复件", "reply case"),
+    "submit_up": ("上报件", "case submitted to the superior"),
+    "joint": ("联办件", "joint case"),
+    "draft": ("暂存", "draft"),
+    "received": ("收件", "received"),
+    "supplementing": ("补正", "supplementing"),
+    "accepted": ("受理", "accepted"),
+    "processing": ("承办", "processing"),
+    "suspended": ("特别程序", "suspended"),
+    "forwarded_up": ("已上报", "forwarded up"),
+    "decided": ("已决定", "decided"),
+    "concluded": ("办结", "concluded"),
+    "delivered": ("已送达", "delivered"),
+    "refused": ("不予受理", "refused"),
+    "withdrawn": ("撤回", "withdrawn"),
+    "voided": ("作废", "voided"),
+    "receive": ("收件", "receipt"),
+    "accept": ("受理", "acceptance"),
+    "amend": ("更正信息", "amendment"),
+    "attach": ("添加材料", "upload of a material"),
+    "check_material": ("核验材料", "check of a material"),
+    "note": ("备注", "note"),
+    "notice": ("一次性告知", "one-time notice"),
+    "supplement": ("补正", "supplement"),
+    "refuse_acceptance": ("不予受理", "refusal of acceptance"),
+    "forward": ("转报", "forwarding"),
+    "recall": ("撤回转报", "recall of the forwarding"),
+    "take": ("接收", "taking over"),
+    "return": ("退回", "return"),
+    "start": ("开始承办", "start of handling"),
+    "examine": ("审核", "examination"),
+    "decide": ("决定", "decision"),
+    "extend": ("延期", "extension"),
+    "suspend": ("启动特别程序", "suspension"),
+    "resume": ("特别程序结束", "resumption"),
+    "conclude": ("办结", "conclusion"),
+    "deliver": ("送达", "delivery"),
+    "withdraw": ("撤回申请", "withdrawal"),
+    "void": ("作废", "voiding"),
+    "resolve": ("冲突裁定", "settlement of a conflict"),
+    "keep_duplicate": ("保留重复件", "keeping of a duplicate"),
+    "link_duplicate": ("并入重复件", "linking as a duplicate"),
+    "declare_distinct": ("认定非重复", "declaration as distinct"),
+    "entrust": ("委托", "entrustment"),
+    "rehome": ("改隶", "re-homing of an office"),
+    "veto": ("县中心否决", "veto of the hub"),
+    "time_bound": ("时间界限", "time bound"),
+    "certificate_issued": ("出证", "certificate issued"),
+    "normal": ("办结", "normal"),
+    "returned": ("退回", "returned"),
+    "forwarded": ("转报办结", "concluded by forwarding"),
+    "supplement_expired": ("补正不来", "supplement expired"),
+    "granted": ("准予", "granted"),
+    "denied": ("不予", "denied"),
+    "answered": ("答复", "answered"),
+    "agree": ("同意", "agree"),
+    "disagree": ("不同意", "disagree"),
+    "conditional": ("容缺受理", "conditional acceptance"),
+    "deemed": ("视为受理", "deemed acceptance"),
+    "contact": ("联系方式", "contact data"),
+    "identity": ("身份信息", "identity data"),
+    "material": ("材料", "material"),
+    "opinion": ("意见", "opinion"),
+    "decision": ("决定", "decision"),
+    "fee": ("费用", "fee"),
+    "other": ("其他", "other"),
+    "agent": ("代办员", "village agent"),
+    "examiner": ("审查人", "examiner"),
+    "verifier": ("核准人", "verifier"),
+    "chief": ("首席代表", "chief representative"),
+    "administrator": ("管理员", "administrator"),
+    "hub": ("县中心", "county hub"),
+    "village": ("村级", "village"),
+    "township": ("乡镇", "township"),
+    "county": ("县级", "county"),
+    "city": ("市级", "city"),
+    "province": ("省级", "province"),
+    "applicant_name": ("申请人姓名", "applicant's name"),
+    "applicant_id": ("申请人证件号码", "applicant's identity number"),
+    "applicant_phone": ("联系电话", "telephone"),
+    "applicant_address": ("联系地址", "address"),
+}
