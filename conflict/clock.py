@@ -8,9 +8,10 @@ Spec: docs/conflict/deadlines.md, "Facts".  Change with it: conflict/deadline.py
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Literal
 
+from conflict.calendar import bounded
 from protocol.errors import LocalProtocolError
 
 Unit = Literal["workday", "calendar", "hour"]
@@ -108,6 +109,12 @@ class ClockFacts:
     ended_ms: int | None = None
     calendar_version: int = 0
 
+    def bounded(self) -> ClockFacts:
+        """The same facts with every instant within the years that are computed: no clock, however wrong, may crash."""
+        lists = {name: tuple(_bounded(one) for one in getattr(self, name)) for name in _LISTS}
+        bound: ClockFacts = replace(_bounded(self), **lists)
+        return bound
+
     def to_dict(self) -> dict[str, Any]:
         """Plain canonical values (dict, list, int, str, bool); what is absent or empty is left out."""
         return {key: _plain(value) for key, value in _said(self).items()}
@@ -146,6 +153,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple(_LISTS.values())):
         return {key: _plain(item) for key, item in _said(value).items()}
     return value
+
+
+def _bounded(facts: Any) -> Any:
+    instants = {one.name: getattr(facts, one.name) for one in fields(facts) if one.name.endswith("_ms")}
+    return replace(facts, **{name: bounded(value) for name, value in instants.items() if value is not None})
 
 
 def _tuples(one: Mapping[str, Any]) -> dict[str, Any]:
