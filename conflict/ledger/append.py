@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from conflict.ledger import chains, waiting
 from conflict.ledger.chains import Fork
@@ -102,14 +102,16 @@ def known(tx: Connection, ids: Iterable[bytes]) -> dict[bytes, bool]:
     """Which of these op ids are stored: id to whether the op is ready. Ask before checking signatures."""
     found: dict[bytes, bool] = {}
     for part in steps(ids):
-        query = select(ops_table.c.id, ops_table.c.waiting).where(ops_table.c.id.in_(part))
-        found.update({op_id: not waits for op_id, waits in tx.execute(query)})
+        found.update({op_id: not waits for op_id, waits in tx.execute(_KNOWN, {"ids": part})})
     return found
 
 
 def touched(outcomes: Iterable[Outcome]) -> list[bytes]:
     """The cases whose view may have changed, each once, in order."""
     return list(dict.fromkeys(outcome.case for outcome in outcomes if outcome.state != "repeat"))
+
+
+_KNOWN = select(ops_table.c.id, ops_table.c.waiting).where(ops_table.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def _row(op: Op, waits: bool, arrived_ms: int, via: str) -> dict[str, object]:

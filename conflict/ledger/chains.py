@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from conflict.ledger.schema import chains, forks
 from conflict.ledger.schema import ops as ops_table
 from conflict.ledger.statements import insert_new, put, steps
 from protocol.op import Op, parse_op
 
+_CHAINS = select(chains).where(chains.c.device.in_(bindparam("devices", expanding=True)))
 _WALK_NUMBERS = 200  # stored numbers read at once when a gap closes
 
 
@@ -52,7 +53,7 @@ def chains_of(tx: Connection, devices: Iterable[bytes]) -> dict[bytes, Chain]:
     """The chain of each device; an empty one for those unknown."""
     found = {device: Chain(device) for device in devices}
     for part in steps(found):
-        for row in tx.execute(select(chains).where(chains.c.device.in_(part))):
+        for row in tx.execute(_CHAINS, {"devices": part}):
             found[row.device] = Chain(row.device, row.seq, row.op_id, row.top)
     return found
 

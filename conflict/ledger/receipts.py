@@ -96,7 +96,7 @@ def with_outcome(tx: Connection, outcome: State, *, limit: int = 1000) -> list[O
 def count_outcomes(tx: Connection) -> dict[str, int]:
     """How many ops have each outcome."""
     query = select(op_outcomes.c.outcome, func.count()).group_by(op_outcomes.c.outcome)
-    return {outcome: count for outcome, count in tx.execute(query)}
+    return dict(tx.execute(query).all())
 
 
 def ops_in_run(tx: Connection, device: bytes, first_seq: int, last_seq: int) -> list[tuple[int, bytes]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.schema import SchemaItem
 
 from conflict.ledger.versions import Component
 
@@ -20,9 +21,9 @@ metadata = MetaData()
 Int = BigInteger().with_variant(Integer(), "sqlite")  # 64 bits on both; INTEGER is what SQLite's STRICT tables allow
 
 
-def table(name: str, *columns: Column | Index, of: MetaData = metadata) -> Table:
+def table(name: str, *items: SchemaItem, of: MetaData = metadata) -> Table:
     """A table in our common form: STRICT on SQLite, so that a value of a wrong type is refused."""
-    return Table(name, of, *columns, sqlite_strict=True)
+    return Table(name, of, *items, sqlite_strict=True)
 
 
 ops = table(

@@ -43,7 +43,7 @@ class SqliteStore(Store):
             lock = path.with_name(path.name + ".lock")
             prove_locks(lock)
             self._turn = WriteTurn(lock)
-            if not path.exists() or path.stat().st_size == 0 and create:
+            if not path.exists() or (path.stat().st_size == 0 and create):
                 with self._turn.hold():
                     sqlite.create_file(path)
             sqlite.check_file(path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, tuple_, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, Row, and_, bindparam, delete, or_, select, update
 from sqlalchemy import Select as SelectType
 
 from conflict.ledger import waiting
@@ -203,10 +203,10 @@ def digests(tx: Connection, cases: Iterable[bytes] | None = None, *, office: str
     if office is not None:
         query = query.where(views.c.case_id.in_(select(case_offices.c.case_id).where(case_offices.c.office == office)))
     if cases is None:
-        return {case: digest for case, digest in tx.execute(query.order_by(views.c.case_id))}
+        return dict(tx.execute(query.order_by(views.c.case_id)).all())
     found: dict[bytes, bytes] = {}
     for part in steps(cases):
-        found.update({case: digest for case, digest in tx.execute(query.where(views.c.case_id.in_(part)))})
+        found.update(tx.execute(query.where(views.c.case_id.in_(part))).all())
     return found
 
 
@@ -219,8 +219,7 @@ def offices_of(tx: Connection, cases: Iterable[bytes]) -> dict[bytes, set[str]]:
     """The offices that take part in each case."""
     found: dict[bytes, set[str]] = {}
     for part in steps(cases):
-        query = select(case_offices.c.case_id, case_offices.c.office).where(case_offices.c.case_id.in_(part))
-        for case, office in tx.execute(query):
+        for case, office in tx.execute(_OFFICES_OF, {"cases": part}):
             found.setdefault(case, set()).add(office)
     return found
 
@@ -231,8 +230,7 @@ def op_ids(tx: Connection, *, office: str | None = None) -> Iterator[tuple[bytes
     if office is not None:
         taking_part = select(case_offices.c.case_id).where(case_offices.c.office == office)
         query = query.where(ops_table.c.case_id.in_(taking_part))
-    for op_id, case in tx.execute(query):
-        yield op_id, case
+    yield from tx.execute(query)
 
 
 def set_due(tx: Connection, due: Mapping[bytes, int | None]) -> None:
@@ -247,12 +245,19 @@ def number_key(text: str) -> str:
     return "".join(char for char in plain.upper() if char.isascii() and char.isalnum())
 
 
+_CASES: BindParameter[bytes] = bindparam("cases", expanding=True)
+_HISTORIES = (
+    select(ops_table.c.id, ops_table.c.case_id, ops_table.c.blob)
+    .where(ops_table.c.case_id.in_(_CASES), ops_table.c.waiting == 0)
+    .order_by(ops_table.c.pos)
+)
+_OFFICES_OF = select(case_offices.c.case_id, case_offices.c.office).where(case_offices.c.case_id.in_(_CASES))
+
+
 def _histories(tx: Connection, cases: list[bytes], known: Mapping[bytes, Op]) -> dict[bytes, list[Op]]:
     histories: dict[bytes, list[Op]] = {}
     for part in steps(cases):
-        query = select(ops_table.c.id, ops_table.c.case_id, ops_table.c.blob)
-        query = query.where(ops_table.c.case_id.in_(part), ops_table.c.waiting == 0).order_by(ops_table.c.pos)
-        for op_id, case, blob in tx.execute(query):
+        for op_id, case, blob in tx.execute(_HISTORIES, {"cases": part}):
             histories.setdefault(case, []).append(known.get(op_id) or _parsed(blob))
     return histories
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, select, update
 
 from conflict.ledger.schema import ops as ops_table
 from conflict.ledger.schema import waits
@@ -95,7 +95,7 @@ def wake(tx: Connection, ready: Iterable[Op]) -> dict[bytes, list[bytes]]:
         freed: dict[bytes, bytes] = {}
         done: list[dict[str, bytes]] = []
         for part in steps(frontier):
-            for row in tx.execute(select(waits).where(waits.c.parent_id.in_(part))):
+            for row in tx.execute(_WAIT_FOR, {"ids": part}):
                 if row.case_id == frontier[row.parent_id]:
                     freed[row.op_id] = row.case_id
                     done.append({"p": row.parent_id, "o": row.op_id})
@@ -103,11 +103,10 @@ def wake(tx: Connection, ready: Iterable[Op]) -> dict[bytes, list[bytes]]:
             break
         tx.execute(_FORGET, done)
         for part in steps(freed):
-            held = tx.execute(select(waits.c.op_id).where(waits.c.op_id.in_(part)).distinct()).scalars()
-            for op_id in held:
+            for op_id in tx.execute(_STILL_WAIT, {"ids": part}).scalars():
                 del freed[op_id]
         for part in steps(freed):
-            tx.execute(update(ops_table).where(ops_table.c.id.in_(part)).values(waiting=0))
+            tx.execute(_READY, {"ids": part})
         for op_id, case in freed.items():
             woken.setdefault(case, []).append(op_id)
         frontier = freed
@@ -130,15 +129,22 @@ def waiting_of(tx: Connection, cases: Iterable[bytes]) -> dict[bytes, int]:
     """How many ops of each case wait; cases without any are left out."""
     counts: dict[bytes, int] = {}
     for part in steps(cases):
-        query = (
-            select(waits.c.case_id, func.count(waits.c.op_id.distinct()))
-            .where(waits.c.case_id.in_(part))
-            .group_by(waits.c.case_id)
-        )
-        counts.update({case: count for case, count in tx.execute(query)})
+        counts.update(tx.execute(_WAITING_OF, {"ids": part}).all())
     return counts
 
 
+_IDS: BindParameter[bytes] = bindparam(
+    "ids", expanding=True
+)  # statements of the hot path are built once: building costs as much as running
+_WAIT_FOR = select(waits).where(waits.c.parent_id.in_(_IDS))
+_STILL_WAIT = select(waits.c.op_id).where(waits.c.op_id.in_(_IDS)).distinct()
+_READY = update(ops_table).where(ops_table.c.id.in_(_IDS)).values(waiting=0)
+_STORED = select(ops_table.c.id, ops_table.c.case_id, ops_table.c.waiting).where(ops_table.c.id.in_(_IDS))
+_WAITING_OF = (
+    select(waits.c.case_id, func.count(waits.c.op_id.distinct()))
+    .where(waits.c.case_id.in_(_IDS))
+    .group_by(waits.c.case_id)
+)
 _FORGET = delete(waits).where(waits.c.parent_id == bindparam("p"), waits.c.op_id == bindparam("o"))
 
 
@@ -146,6 +152,5 @@ def _stored(tx: Connection, ids: Iterable[bytes]) -> dict[bytes, tuple[bytes, bo
     """Id to (case, waits?) of those that are stored."""
     found: dict[bytes, tuple[bytes, bool]] = {}
     for part in steps(ids):
-        query = select(ops_table.c.id, ops_table.c.case_id, ops_table.c.waiting).where(ops_table.c.id.in_(part))
-        found.update({row.id: (row.case_id, bool(row.waiting)) for row in tx.execute(query)})
+        found.update({row.id: (row.case_id, bool(row.waiting)) for row in tx.execute(_STORED, {"ids": part})})
     return found
