@@ -67,7 +67,7 @@ def room_is_short(directory: Path) -> bool:
 
 def _write_blocks(path: Path, size: int) -> None:
     """Random bytes: a file system that compresses or leaves holes would not keep room for zeros."""
-    with path.open("wb") as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         for start in range(0, size, _BLOCK):
             file.write(os.urandom(min(_BLOCK, size - start)))
         file.flush()

@@ -47,8 +47,8 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
         check_same_thread=False,  # the pool hands a connection to one thread at a time
     )
     try:
-        if _ask(connection, "journal_mode") != "wal" and (not writer or _ask(connection, "journal_mode=wal") != "wal"):
-            raise unsafe("journal_mode", _ask(connection, "journal_mode"), "wal")
+        if (mode := _ask(connection, "journal_mode")) != "wal":
+            raise unsafe("journal_mode", mode, "wal")
         for name, value, expected in _SETTINGS:
             connection.execute(f"PRAGMA {name}={value}")
             if _ask(connection, name) != expected:
@@ -81,18 +81,25 @@ def engine(path: Path, *, writer: bool) -> Engine:
 
 def create_file(path: Path) -> None:
     """Make an empty database file that only its owner can read, and make its name durable. Write turn held."""
-    handle = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    os.close(handle)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        if _ask(connection, "application_id") == 0 and _ask(connection, "schema_version") == 0:
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        _ask(connection, "journal_mode=wal")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
     sync_directory(path.parent)
 
 
-def check_file(path: Path) -> None:
+def use_log(path: Path) -> None:
+    """Switch a new file, or a copy made by `copy`, to the write-ahead log for good. Write turn held.
+
+    Where that cannot be (a disk without shared memory) the mode stays as it is, and `connect` refuses it.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        _ask(connection, "journal_mode=wal")
+
+
+def check_file(path: Path) -> bool:
     """Cheap checks before anything is opened: permissions, kind of file, length.
 
+    Returns: whether the file uses the write-ahead log.
     Raises:  StoreReadOnly, StoreForeign, StoreDamaged.
     """
     if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
@@ -110,6 +117,7 @@ def check_file(path: Path) -> None:
         raise damaged("the file is shorter than its header says")
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise foreign("an SQLite file of another program")
+    return header[18:20] == b"\x02\x02"
 
 
 def checkpoint(connection: sqlite3.Connection) -> bool:

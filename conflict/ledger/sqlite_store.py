@@ -43,10 +43,13 @@ class SqliteStore(Store):
             lock = path.with_name(path.name + ".lock")
             prove_locks(lock)
             self._turn = WriteTurn(lock)
-            if not path.exists() or (path.stat().st_size == 0 and create):
+            if create:
                 with self._turn.hold():
-                    sqlite.create_file(path)
-            sqlite.check_file(path)
+                    if not path.exists() or path.stat().st_size == 0:
+                        sqlite.create_file(path)
+            if not sqlite.check_file(path):
+                with self._turn.hold():
+                    sqlite.use_log(path)
             self._ballast = Ballast(path.with_name(path.name + ".ballast"))
             self._writer = sqlite.engine(path, writer=True)
             self._reader = sqlite.engine(path, writer=False)
