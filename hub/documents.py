@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, select
 
 from conflict.calendar import Calendar
+from conflict.ledger import meta
 from conflict.ledger import schema as ledger
 from conflict.ledger.statements import put
 from hub import catalogue, schema
@@ -27,6 +28,7 @@ from protocol.keys import DeviceKeys
 from protocol.roster import Roster
 from protocol.trust import Trust
 
+OLD_KEPT = 20  # versions of a kind that stay in the store; each enrolment makes one of some 50 KB
 BLOBS_KEPT = 64  # documents and changes that devices may be fetching at this moment
 
 
@@ -50,10 +52,9 @@ class Shelf:
         query = select(ledger.documents.c.kind, func.max(ledger.documents.c.version)).group_by(ledger.documents.c.kind)
         newer = {kind: version for kind, version in tx.execute(query) if version != self._versions.get(kind)}
         for kind, version in newer.items():
-            row = (ledger.documents.c.kind == kind) & (ledger.documents.c.version == version)
-            blob = tx.scalar(select(ledger.documents.c.blob).where(row))
-            assert blob is not None
-            self._load(tx, open_document(blob, self._trust), blob)
+            stored = meta.document(tx, kind, version)
+            if stored is not None:
+                self._load(tx, open_document(stored.blob, self._trust), stored.blob)
         return bool(newer)
 
     def reset(self) -> None:
@@ -155,16 +156,10 @@ class Shelf:
                 f"The {document.kind} is too large to be published ({len(blob)} bytes).",
                 f"{document.kind} 过大，无法发布（{len(blob)} 字节）。",
             )
-        tx.execute(
-            insert(ledger.documents).values(
-                kind=document.kind,
-                version=document.version,
-                base_version=document.base_version,
-                issued_ms=document.issued_ms,
-                arrived_ms=document.issued_ms,
-                blob=blob,
-            )
-        )
+        stored = meta.StoredDocument(document.kind, document.version, document.base_version, document.issued_ms, blob)
+        meta.save_document(tx, stored, arrived_ms=document.issued_ms)
+        old = (ledger.documents.c.kind == document.kind) & (ledger.documents.c.version <= document.version - OLD_KEPT)
+        tx.execute(delete(ledger.documents).where(old))
         self._load(tx, document, blob)
 
     def _change(self, base: int) -> bytes:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from conflict.kinds import FieldClass
+
 UNITS = {"w": "workday", "c": "calendar", "h": "hour"}
 COUNT_MAX = 3_650  # ten years of days; a larger figure is a slip
 STAGES_MAX = 20
@@ -122,8 +124,11 @@ def _classes(key: str, value: str) -> dict[str, str]:
     classes: dict[str, str] = {}
     for part in value.split(","):
         name, colon, kind = (piece.strip() for piece in part.partition(":"))
-        if not name or not colon or not kind or name in classes:
-            raise NoteProblem(f"{key} is a list such as crop:fee,note:notes", f"{key} 应如 crop:fee,note:notes")
+        if not name or not colon or kind not in list(FieldClass) or name in classes:
+            raise NoteProblem(
+                f"{key} is a list such as area:fee,spouse:identity ({', '.join(FieldClass)})",
+                f"{key} 应如 area:fee,spouse:identity（可用：{', '.join(FieldClass)}）",
+            )
         classes[name] = kind
     return classes
 

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from hub.arrival import Rejected
 from hub.schema import refusal
+from protocol.envelope import envelope_id, peek_sender
+from protocol.errors import RemoteProtocolError
 
 EVIDENCE_BYTES_MAX = 65_536  # one envelope
 EVIDENCE_PER_DEVICE_MAX = 1_000  # a device that only sends garbage fills 64 MiB at most, then its oldest entries go
@@ -34,6 +37,20 @@ class Refusal:
     evidence: bytes = b""
     at_ms: int = 0
     times: int = 1
+
+
+def of_envelope(blob: bytes, error: RemoteProtocolError) -> Refusal:
+    """The refusal of an envelope that did not open; whoever its header names is counted, though that is unproven."""
+    try:
+        device = peek_sender(blob)
+    except RemoteProtocolError:
+        device = UNKNOWN
+    return Refusal("envelope", envelope_id(blob), error.code, error.text_zh, device, evidence=blob)
+
+
+def of_rejected(one: Rejected) -> Refusal:
+    """The refusal of bytes that are no authentic op: who handed them in is counted."""
+    return Refusal("op", one.id, one.code, one.reason, one.sender, one.office, one.seq, one.case, one.blob)
 
 
 def record(tx: Connection, one: Refusal, *, now_ms: int) -> None:

@@ -8,6 +8,10 @@ Spec: docs/protocol/link.md, "Scope".
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conflict.fold import CaseView
 
 DEPTH_MAX = 8  # province, city, county, township, village, and room for a level that some county has in between
 
@@ -29,3 +33,8 @@ def scope_of(participants: Iterable[str], parent: Callable[[str], str], county: 
         if office == county:
             held.update(chain)
     return frozenset(held)
+
+
+def participants(view: CaseView) -> list[str]:
+    """The offices that take part in a case: authors of ops that count, and targets of its hand-overs."""
+    return list(view.offices)

@@ -105,6 +105,7 @@ held = table(
     Column("office", Text, nullable=False),
     Column("seq", Int, nullable=False),
     Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
     Column("blob", LargeBinary, nullable=False),
     Column("decision", Text, nullable=False),  # "" while open, then released or refused
     Column("staff", Text, nullable=False),
@@ -125,6 +126,17 @@ notice = table(
     Column("closed_ms", Int, nullable=False),  # 0 while open
     Column("closed_by", Text, nullable=False),
     Index("hub_notice_open", "closed_ms", "code", "about"),
+    of=metadata,
+)
+
+# Which device can be asked for the bytes of a file that an attach op names.
+file_source = table(
+    "hub_file_source",
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("device", LargeBinary, primary_key=True),
+    Column("size", Int, nullable=False),
+    Column("case_id", LargeBinary, nullable=False),
+    Index("hub_file_source_by_device", "device"),
     of=metadata,
 )
 

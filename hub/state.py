@@ -7,11 +7,9 @@ Manual: docs/operating/hub.md, "Store".
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from conflict.ledger.schema import meta
-from conflict.ledger.statements import put
-from protocol import canonical
+from conflict.ledger.meta import get_meta, put_meta
 from protocol.errors import StoreError
 
 EPOCH = "hub.epoch"
@@ -19,12 +17,12 @@ EPOCH = "hub.epoch"
 
 def new_epoch(tx: Connection, epoch: bytes) -> None:
     """Begin a new epoch (8 random bytes): every device then loads its stream from the start."""
-    put(tx, meta, [{"key": EPOCH, "value": canonical.encode(epoch)}])
+    put_meta(tx, EPOCH, epoch)
 
 
 def epoch_of(tx: Connection) -> bytes:
     """The epoch in which positions count. Raises StoreError if the store belongs to no county."""
-    value = tx.scalar(select(meta.c.value).where(meta.c.key == EPOCH))
+    value = get_meta(tx, EPOCH)
     if value is None:
         raise StoreError("The store holds no county.", "该数据库不属于任何县级中心。")
-    return bytes(canonical.decode(value))
+    return bytes(value)

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from conflict.ledger import schema as ledger
+from conflict.ledger.statements import steps
 from hub import schema
 from protocol.messages import STREAM_NOTICE, STREAM_OP, STREAM_RECEIPT, Stream
 from protocol.op import Op
 
-IN_MAX = 500  # values in one IN (…): below every database's limit of parameters
 ITEM_BYTES = 12  # of framing around one stream item
 
 
@@ -50,7 +49,7 @@ def extend(tx: Connection, items: Mapping[str, Sequence[Item]]) -> None:
         return
     heads = dict.fromkeys(offices, 0)
     fresh = set(offices)
-    for part in _parts(offices):
+    for part in steps(offices):
         for row in tx.execute(select(schema.head).where(schema.head.c.office.in_(part))):
             heads[row.office] = row.pos
             fresh.discard(row.office)
@@ -71,7 +70,7 @@ def extend(tx: Connection, items: Mapping[str, Sequence[Item]]) -> None:
 def scopes(tx: Connection, cases: Iterable[bytes]) -> dict[bytes, set[str]]:
     """The offices that hold each of these cases so far."""
     held: dict[bytes, set[str]] = {case: set() for case in cases}
-    for part in _parts(list(held)):
+    for part in steps(held):
         for row in tx.execute(select(schema.scope).where(schema.scope.c.case_id.in_(part))):
             held[row.case_id].add(row.office)
     return held
@@ -88,6 +87,17 @@ def cases_of(tx: Connection, office: str) -> list[bytes]:
     """Ids of the cases that an office holds, sorted: what a reconciliation compares."""
     query = select(schema.scope.c.case_id).where(schema.scope.c.office == office).order_by(schema.scope.c.case_id)
     return list(tx.scalars(query))
+
+
+def all_of(tx: Connection, cases: Iterable[bytes]) -> dict[bytes, list[Item]]:
+    """Every stored op of these cases as stream items, in order of arrival, also those that wait for a parent."""
+    found: dict[bytes, list[Item]] = {case: [] for case in cases}
+    for part in steps(found):
+        query = select(ledger.ops.c.id, ledger.ops.c.case_id, ledger.ops.c.device)
+        query = query.where(ledger.ops.c.case_id.in_(part)).order_by(ledger.ops.c.pos)
+        for op_id, case, author in tx.execute(query):
+            found[case].append(Item(STREAM_OP, author, op_id))
+    return found
 
 
 def length(tx: Connection, office: str) -> int:
@@ -146,8 +156,3 @@ def count(tx: Connection, office: str, *, after: int) -> int:
     """How many items lie behind a position."""
     query = select(func.count()).select_from(schema.stream)
     return tx.scalar(query.where(schema.stream.c.office == office, schema.stream.c.pos > after)) or 0
-
-
-def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    for at in range(0, len(values), IN_MAX):
-        yield values[at : at + IN_MAX]

@@ -1,0 +1,83 @@
+"""Contents: the bytes behind attach ops, asked for from the device that made the op, handed to offices that hold the case.
+
+For: declaring what is wanted and from whom, taking chunks, serving chunks within an office's scope.
+May not: commit; let an attachment delay an op (links send chunks last).
+Spec: docs/protocol/chunks.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, select
+
+from conflict.kinds import OpKind
+from conflict.ledger import files
+from conflict.ledger import schema as ledger
+from conflict.ledger.statements import insert_new
+from hub import schema
+from protocol import chunks
+from protocol.op import ID_BYTES, Op
+
+WANTS_MAX = 4  # contents that one device is asked for in turn; the link asks for one at a time
+
+
+def declare(tx: Connection, ops: Iterable[Op], *, now_ms: int) -> None:
+    """Note the files that these attach ops name: they are wanted from the ops' authors until they are here."""
+    rows = []
+    for op in ops:
+        named = _named(op)
+        if named is not None:
+            sha256, size = named
+            files.declare_file(tx, sha256, size, now_ms=now_ms)
+            rows.append({"sha256": sha256, "device": op.device, "size": size, "case_id": op.case})
+    insert_new(tx, schema.file_source, rows)
+
+
+def wanted_from(tx: Connection, device: bytes) -> list[tuple[bytes, list[list[int]]]]:
+    """Hash and missing ranges of what the hub lacks and this device's ops name, longest wanted first."""
+    query = (
+        select(ledger.files.c.sha256, ledger.files.c.size)
+        .join(
+            schema.file_source,
+            (schema.file_source.c.sha256 == ledger.files.c.sha256) & (schema.file_source.c.size == ledger.files.c.size),
+        )
+        .where(schema.file_source.c.device == device, ledger.files.c.complete == 0)
+        .order_by(ledger.files.c.id)
+        .limit(WANTS_MAX)
+    )
+    wants = [(row.sha256, files.missing_chunks(tx, row.sha256, row.size)) for row in tx.execute(query)]
+    return [(sha256, missing) for sha256, missing in wants if missing]
+
+
+def devices_with_wants(tx: Connection) -> set[bytes]:
+    """Devices that must be asked for something."""
+    query = (
+        select(schema.file_source.c.device)
+        .join(ledger.files, ledger.files.c.sha256 == schema.file_source.c.sha256)
+        .where(ledger.files.c.complete == 0)
+        .distinct()
+    )
+    return set(tx.scalars(query))
+
+
+def piece(tx: Connection, office: str, sha256: bytes, index: int) -> tuple[int, bytes] | None:
+    """(size of the whole, bytes) of a complete file that a case in this office's scope names; None otherwise."""
+    query = (
+        select(schema.file_source.c.size)
+        .join(schema.scope, schema.scope.c.case_id == schema.file_source.c.case_id)
+        .where(schema.file_source.c.sha256 == sha256, schema.scope.c.office == office)
+        .limit(1)
+    )
+    size = tx.scalar(query)
+    data = None if size is None else files.read_chunk(tx, sha256, index)
+    return None if data is None or size is None else (size, data)
+
+
+def _named(op: Op) -> tuple[bytes, int] | None:
+    if op.kind != OpKind.ATTACH:
+        return None
+    sha256, size = op.body.get("sha256"), op.body.get("size")
+    if type(sha256) is not bytes or len(sha256) != ID_BYTES or type(size) is not int:
+        return None
+    return (sha256, size) if 0 < size <= chunks.FILE_BYTES_MAX else None

@@ -1,0 +1,59 @@
+"""What the hub adds to a case by itself: a veto where an opener's terms are not the published ones, a bound where a
+claimed time cannot be true.
+
+For: both judgements as pure functions of the op, the published items and the time of arrival.
+May not: sign or store (hub.intake does); repeat what the fold checks everywhere (powers, levels, transitions).
+Spec: docs/conflict/powers.md, "The hub"; docs/protocol/op.md, "Claimed time and evidence".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conflict.kinds import OPENING
+from protocol.op import Op
+
+AHEAD_MS_MAX = 300_000  # a claim up to 5 minutes after arrival is an honest clock
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why an op is void for everybody: a stable code and a sentence."""
+
+    code: str
+    reason: str
+
+
+def objection(op: Op, published: Mapping[tuple[str, int], Mapping[str, Any]]) -> Objection | None:
+    """Whether the hub must veto an opener.
+
+    Args:    published: terms by item code and version, of every version ever published: a device that was offline
+             for weeks rightly uses an older one.
+    """
+    if op.kind not in OPENING or not op.opens:
+        return None
+    item, terms = op.body.get("item"), op.body.get("terms")
+    if not isinstance(item, str) or not isinstance(terms, dict):
+        return None  # malformed: the fold refuses it everywhere
+    version = terms.get("version")
+    known = published.get((item, version)) if isinstance(version, int) else None
+    if known is None:
+        return Objection("unknown_item", f"县里没有发布过事项 {item[:60]} 的这个版本。")
+    if known != terms:
+        return Objection("terms_differ", f"事项 {item[:60]} 的条件与已发布的版本不一致。")
+    return None
+
+
+def bound(op: Op, arrived_ms: int) -> int | None:
+    """The latest time the op can have been made, where what it claims lies after its arrival; None where it is plausible.
+
+    Both the clock's claim and the evidence count: a device that names a hub time which the hub never signed is as
+    wrong as one whose clock runs ahead. A clock that is behind needs no bound: evidence and parents bound it from below.
+    """
+    claims = [op.claimed_ms]
+    if op.evidence is not None:
+        hub_ms, elapsed_ms = op.evidence
+        claims.append(hub_ms + max(elapsed_ms, 0))
+    return arrived_ms if max(claims) > arrived_ms + AHEAD_MS_MAX else None

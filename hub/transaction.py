@@ -1,0 +1,292 @@
+"""The work of one intake transaction: append, fold, what the hub adds, routing, verdicts, receipts.
+
+For: everything between the first statement and the commit; admin acts use it too, so that all ops take one path.
+May not: commit; open envelopes; check signatures (hub.arrival did).
+Spec: docs/operating/hub.md, "Intake".  Decision: docs/decisions/0083-one-transaction-per-batch.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select
+
+from conflict.kinds import OpKind
+from conflict.ledger import receipts as outcomes_kept
+from conflict.ledger import schema as ledger
+from conflict.ledger.append import Outcome, append_many, touched
+from conflict.ledger.statements import steps
+from conflict.ledger.views import ops_by_id, refold
+from hub import contents, held, judge, notices, refusals, streams, upward_link
+from hub.author import Author
+from hub.documents import Shelf
+from hub.duplicates import Finder
+from hub.routing import participants, scope_of
+from hub.streams import Item
+from hub.verdicts import ACCEPTED, REFUSED, WAITING, Verdict, receipts_for
+from protocol.keys import DeviceKeys
+from protocol.op import Op, Reference
+from protocol.receipt import sign_receipt
+from protocol.roster import ACTIVE, FROZEN, REVOKED, Roster
+
+if TYPE_CHECKING:
+    from conflict.fold import CaseView
+
+
+class Work:
+    """One transaction's work. `take` batches, then `finish` once; the caller commits, and then only anything leaves."""
+
+    def __init__(self, tx: Connection, keys: DeviceKeys, shelf: Shelf, *, blind_key: bytes, now_ms: int) -> None:
+        shelf.refresh(tx)
+        self.tx = tx
+        self.now_ms = now_ms
+        self.stored = 0
+        self.held = 0
+        self.verdicts: list[Verdict] = []
+        self.receipts: list[bytes] = []
+        self.offices: set[str] = set()
+        self.roster_changed = False
+        self._keys = keys
+        self._shelf = shelf
+        self._finder = Finder(tx, blind_key, now_ms=now_ms)
+        self._author: Author | None = None
+        self._recorded: dict[bytes, str] = {}  # op id -> refused or waiting, as it was before
+        self._down: dict[str, list[Item]] = {}
+
+    @property
+    def author(self) -> Author:
+        """The hub's own pen in this transaction."""
+        if self._author is None:
+            versions = Reference(self._shelf.version("catalogue"), self._shelf.version("calendar"))
+            self._author = Author(self.tx, self._keys, versions, now_ms=self.now_ms)
+        return self._author
+
+    def take(self, ops: Sequence[Op], *, via: str, released: bool = False) -> list[CaseView]:
+        """Append authentic ops and do all that follows from them.
+
+        Args:    released: a person decided that they count although their device was revoked.
+        Returns: the views of the cases that changed.
+        """
+        speaking = list(ops) if released else self._hold_late(ops)
+        if not speaking:
+            return []
+        outcomes = append_many(self.tx, speaking, arrived_ms=self.now_ms, via=via)
+        new = [op for op, outcome in zip(speaking, outcomes, strict=True) if outcome.state != "repeat"]
+        views = {view.case: view for view in refold(self.tx, touched(outcomes), fresh=new)}
+        self._freeze_forked(outcomes, {op.id: op for op in new})
+        woken = self._woken(outcomes)
+        ready = {outcome.op_id for outcome in outcomes if outcome.ready}
+        judged = [op for op in new if op.id in ready] + woken
+        new += self._add_hub_facts(judged, views)
+        contents.declare(self.tx, (op for op in judged if _counts(views, op)), now_ms=self.now_ms)
+        self._finder.look(views.values(), judged)
+        upward_link.follow(self.tx, views.values(), now_ms=self.now_ms)
+        self._route(views, new)
+        self._judge(outcomes, {op.id: op for op in new}, views)
+        self.stored += len(new)
+        return list(views.values())
+
+    def answer_again(self, ops: Sequence[Op]) -> None:
+        """Receipts once more for ops that were settled before. One that waits is not settled and gets none."""
+        known = outcomes_kept.outcomes_of(self.tx, [op.id for op in ops])
+        for op in ops:
+            before = known.get(op.id)
+            if before is None or before.outcome == ACCEPTED:
+                self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, ACCEPTED))
+            elif before.outcome == REFUSED:
+                self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, REFUSED, before.code, before.reason))
+
+    def finish(self) -> None:
+        """Write verdicts, receipts and streams."""
+        self._keep_verdicts()
+        roster = self._shelf.roster
+        first: dict[str, list[Item]] = {}
+        made = receipts_for(self.verdicts, county=self._keys.county, hub_ms=self.now_ms)
+        for author, some in made.items():
+            device = roster.device(author)
+            if device is None or device.role != "edge":
+                continue
+            blobs = [sign_receipt(receipt, self._keys) for receipt in some]
+            self.receipts += blobs
+            first.setdefault(device.office, []).extend(streams.receipt_item(blob) for blob in blobs)
+        for office, items in self._down.items():
+            first.setdefault(office, []).extend(items)
+        streams.extend(self.tx, first)
+        self.offices |= set(first)
+
+    def send_down(self, office: str, item: Item) -> None:
+        """Put a notice into an office's stream."""
+        self._down.setdefault(office, []).append(item)
+
+    def _hold_late(self, ops: Sequence[Op]) -> list[Op]:
+        """Ops of revoked devices go to a person (law 7); the others are returned."""
+        speaking = []
+        for op in ops:
+            device = self._shelf.roster.device(op.device)
+            if device is None or device.state != REVOKED:
+                speaking.append(op)
+                continue
+            held.hold(self.tx, op, code="revoked", detail="", now_ms=self.now_ms)
+            self.held += 1
+            self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, WAITING, "revoked"))
+            notices.tell(
+                self.tx,
+                code="late_ops",
+                about=op.device.hex(),
+                office=op.office,
+                text="A revoked device handed in ops; a person decides whether they count.",
+                text_zh="已注销的设备补交了条目，需人工决定是否采纳。",
+                now_ms=self.now_ms,
+            )
+        return speaking
+
+    def _freeze_forked(self, outcomes: Iterable[Outcome], new: dict[bytes, Op]) -> None:
+        """Two histories under one device: both are kept, the incarnation is frozen, a person is told."""
+        devices = {new[outcome.op_id].device for outcome in outcomes if outcome.fork is not None}
+        for incarnation in sorted(devices):
+            device = self._shelf.roster.device(incarnation)
+            if device is None:
+                continue
+            notices.tell(
+                self.tx,
+                code="fork",
+                about=incarnation.hex(),
+                office=device.office,
+                text="One device wrote two histories: it was cloned, or restored from an old backup. Enrol it anew.",
+                text_zh="同一设备出现两份历史：可能被克隆或用旧备份恢复，请重新入网。",
+                now_ms=self.now_ms,
+            )
+            if device.state == ACTIVE and device.role == "edge":
+                changed = replace(device, state=FROZEN, state_ms=self.now_ms)
+                self._change_roster(changed)
+
+    def _change_roster(self, device: object) -> None:
+        def put(roster: Roster) -> None:
+            roster.put_device(device)  # type: ignore[arg-type]
+
+        self._shelf.change_roster(self.tx, self._keys, put, now_ms=self.now_ms)
+        self.roster_changed = True
+
+    def _woken(self, outcomes: Iterable[Outcome]) -> list[Op]:
+        ids = [op_id for outcome in outcomes for op_id in outcome.woken]
+        return list(ops_by_id(self.tx, ids).values()) if ids else []
+
+    def _add_hub_facts(self, judged: Sequence[Op], views: dict[bytes, CaseView]) -> list[Op]:
+        """Vetoes and time bounds about ops that are ready; appended and folded like all ops."""
+        facts: list[Op] = []
+        heads: dict[bytes, tuple[bytes, ...]] = {}
+        for op in judged:
+            view = views.get(op.case)
+            if view is None or op.device == self._keys.incarnation:
+                continue
+            for kind, body in self._facts_about(op, view):
+                parents = heads.get(op.case) or view.heads
+                fact = self.author.sign(kind, case=op.case, parents=parents, body=body)
+                heads[op.case] = (fact.id,)
+                facts.append(fact)
+        if facts:
+            outcomes = append_many(self.tx, facts, arrived_ms=self.now_ms, via="hub")
+            views.update((view.case, view) for view in refold(self.tx, touched(outcomes), fresh=facts))
+        return facts
+
+    def _facts_about(self, op: Op, view: CaseView) -> list[tuple[OpKind, dict[str, object]]]:
+        facts: list[tuple[OpKind, dict[str, object]]] = []
+        against = judge.objection(op, self._shelf.terms)
+        if against is not None and op.id not in view.refused:
+            facts.append((OpKind.VETO, {"of": op.id, "code": against.code, "reason": against.reason}))
+        latest_ms = judge.bound(op, self.now_ms)
+        if latest_ms is not None:
+            facts.append((OpKind.TIME_BOUND, {"of": op.id, "latest_ms": latest_ms}))
+        return facts
+
+    def _route(self, views: dict[bytes, CaseView], new: Sequence[Op]) -> None:
+        """Put new ops into the streams of all offices that hold their cases, and whole cases into those that now do."""
+        by_case: dict[bytes, list[Op]] = {case: [] for case in views}
+        for op in new:
+            by_case.setdefault(op.case, []).append(op)
+        held_by = streams.scopes(self.tx, by_case)
+        entering: dict[bytes, list[str]] = {}
+        for case, view in views.items():
+            scope = scope_of(participants(view), self._shelf.roster.parent, self._keys.county)
+            fresh = sorted(scope - held_by[case])
+            if fresh:
+                entering[case] = fresh
+        for case, ops in by_case.items():
+            for office in sorted(held_by[case]):
+                self._down.setdefault(office, []).extend(streams.op_item(op) for op in ops)
+        if entering:
+            whole = streams.all_of(self.tx, entering)
+            for case, offices in entering.items():
+                for office in offices:
+                    self._down.setdefault(office, []).extend(whole[case])
+            streams.enter_scope(self.tx, ((case, office) for case, some in entering.items() for office in some))
+
+    def _judge(self, outcomes: Sequence[Outcome], new: dict[bytes, Op], views: dict[bytes, CaseView]) -> None:
+        """Verdicts on what arrived, and on older ops of the same cases whose verdict has changed."""
+        said: set[bytes] = set()
+        for outcome in outcomes:
+            op = new.get(outcome.op_id)
+            if op is None or op.id in said:
+                continue
+            said.add(op.id)
+            self.verdicts.append(_verdict(op, views.get(op.case), ready=outcome.ready, foreign=bool(outcome.foreign)))
+        self._recorded.update(self._recorded_in(views))
+        changed = {op_id for op_id in self._recorded if op_id not in said}
+        changed |= {op_id for view in views.values() for op_id in view.refused if op_id not in said}
+        for op in ops_by_id(self.tx, changed).values() if changed else ():
+            verdict = _verdict(op, views.get(op.case), ready=op.id not in self._still_waiting(op), foreign=False)
+            if verdict.state != self._recorded.get(op.id, ACCEPTED):
+                self.verdicts.append(verdict)
+
+    def _recorded_in(self, cases: Iterable[bytes]) -> dict[bytes, str]:
+        """Ops of these cases that were refused or waiting so far."""
+        found: dict[bytes, str] = {}
+        for part in steps(cases):
+            query = select(ledger.op_outcomes.c.op_id, ledger.op_outcomes.c.outcome).join(
+                ledger.ops, ledger.ops.c.id == ledger.op_outcomes.c.op_id
+            )
+            where = ledger.ops.c.case_id.in_(part) & (ledger.op_outcomes.c.outcome != ACCEPTED)
+            found.update((op_id, outcome) for op_id, outcome in self.tx.execute(query.where(where)))
+        return found
+
+    def _still_waiting(self, op: Op) -> set[bytes]:
+        query = select(ledger.ops.c.id).where(ledger.ops.c.id == op.id, ledger.ops.c.waiting == 1)
+        return set(self.tx.scalars(query))
+
+    def _keep_verdicts(self) -> None:
+        kept = [
+            outcomes_kept.OpOutcome(one.op, one.state, one.code, one.reason, self.now_ms)  # type: ignore[arg-type]
+            for one in self.verdicts
+            if one.state != ACCEPTED or one.op in self._recorded
+        ]
+        if kept:
+            outcomes_kept.save_outcomes(self.tx, kept)
+        for one in self.verdicts:
+            if one.state == REFUSED and self._recorded.get(one.op) != REFUSED:
+                entry = refusals.Refusal("op", one.op, one.code, one.reason, one.device, self._office(one), one.seq)
+                refusals.record(self.tx, entry, now_ms=self.now_ms)
+            elif one.state == ACCEPTED and self._recorded.get(one.op) == REFUSED:
+                refusals.withdraw(self.tx, one.op)
+
+    def _office(self, one: Verdict) -> str:
+        device = self._shelf.roster.device(one.device)
+        return device.office if device else ""
+
+
+def _counts(views: dict[bytes, CaseView], op: Op) -> bool:
+    view = views.get(op.case)
+    return view is not None and op.id not in view.refused
+
+
+def _verdict(op: Op, view: CaseView | None, *, ready: bool, foreign: bool) -> Verdict:
+    if foreign:
+        text = "该条目引用了其他办件的条目，不能采纳。"
+        return Verdict(op.id, op.device, op.seq, op.prev, REFUSED, "foreign_parent", text)
+    if not ready or view is None:
+        return Verdict(op.id, op.device, op.seq, op.prev, WAITING, "missing_parent")
+    refused = view.refused.get(op.id)
+    if refused is not None:
+        return Verdict(op.id, op.device, op.seq, op.prev, REFUSED, refused[0], refused[1])
+    return Verdict(op.id, op.device, op.seq, op.prev, ACCEPTED)
