@@ -39,23 +39,19 @@ class SqliteStore(Store):
             raise errors.StoreMissing(
                 f"There is no store at {path}. Set it up first.", f"{path} 没有数据库，请先初始化。", name=path.name
             )
-        with _translated(path):
-            lock = path.with_name(path.name + ".lock")
-            prove_locks(lock)
-            self._turn = WriteTurn(lock)
-            if create:
-                with self._turn.hold():
-                    if not path.exists() or path.stat().st_size == 0:
-                        sqlite.create_file(path)
-            if not sqlite.check_file(path):
-                with self._turn.hold():
-                    sqlite.use_log(path)
-            self._ballast = Ballast(path.with_name(path.name + ".ballast"))
-            self._writer = sqlite.engine(path, writer=True)
-            self._reader = sqlite.engine(path, writer=False)
-            self._watch = sqlite.connect(path, writer=False)
-            self._watch_lock = threading.Lock()
-            self._checkpoint_above = sqlite.WAL_BYTES_TARGET
+        lock = path.with_name(path.name + ".lock")
+        prove_locks(lock)
+        self._turn = WriteTurn(lock)
+        self._ballast = Ballast(path.with_name(path.name + ".ballast"))
+        self._checkpoint_above = sqlite.WAL_BYTES_TARGET
+        self._writer = sqlite.engine(path, writer=True)
+        self._reader = sqlite.engine(path, writer=False)
+        self._watch_lock = threading.Lock()
+        try:
+            self._watch = self._prepared(create)
+        except errors.StoreFull:
+            self._ballast.release()  # even opening takes some blocks, and refusals must be shown on a full disk too
+            self._watch = self._prepared(create)
         try:
             self.ensure(COMPONENT)
             if check and (found := self.check()):
@@ -63,6 +59,18 @@ class SqliteStore(Store):
         except BaseException:
             self.close()
             raise
+
+    def _prepared(self, create: bool) -> sqlite3.Connection:
+        """Have a sound file in the right mode, and the connection that watches for changes."""
+        with _translated(self.path):
+            if create:
+                with self._turn.hold():
+                    if not self.path.exists() or self.path.stat().st_size == 0:
+                        sqlite.create_file(self.path)
+            if not sqlite.check_file(self.path):
+                with self._turn.hold():
+                    sqlite.use_log(self.path)
+            return sqlite.connect(self.path, writer=False)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
