@@ -13,7 +13,7 @@ import os
 import shutil
 from pathlib import Path
 
-BALLAST_BYTES = 4 * 2**20  # room for some thousand refusals, or for ending a batch
+BALLAST_BYTES = 2**20  # room to open the store and record some fifty refusals, one commit each
 MARGIN_BYTES = 4 * 2**20  # free space beyond the reserve before we call the disk usable again
 _BLOCK = 2**18
 _SHORT = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

@@ -43,11 +43,11 @@ def save_file(tx: Connection, content: bytes, *, now_ms: int) -> bytes:
     sha256 = hashlib.sha256(content).digest()
     if declare_file(tx, sha256, len(content), now_ms=now_ms):
         return sha256
-    file = _row(tx, sha256, len(content))
-    rows = [{"file_id": file.id, "number": number, "blob": piece} for number, piece in chunks.pieces(content)]
-    tx.execute(delete(file_chunks).where(file_chunks.c.file_id == file.id))
+    file_id = tx.execute(select(files.c.id).where(files.c.sha256 == sha256, files.c.size == len(content))).scalar_one()
+    rows = [{"file_id": file_id, "number": number, "blob": piece} for number, piece in chunks.pieces(content)]
+    tx.execute(delete(file_chunks).where(file_chunks.c.file_id == file_id))
     insert_new(tx, file_chunks, rows)
-    tx.execute(update(files).where(files.c.id == file.id).values(complete=1))
+    tx.execute(update(files).where(files.c.id == file_id).values(complete=1))
     return sha256
 
 
@@ -84,8 +84,9 @@ def missing_chunks(tx: Connection, sha256: bytes, size: int) -> list[list[int]]:
     count = chunks.count_of(size)
     if has_file(tx, sha256) or count == 0:
         return []
-    file = _find(tx, sha256, size)
-    held = set() if file is None else set(_numbers(tx, file.id))
+    named = select(files.c.id).where(files.c.sha256 == sha256, files.c.size == size)
+    numbers = select(file_chunks.c.number).where(file_chunks.c.file_id.in_(named))
+    held = set(tx.execute(numbers).scalars())
     return chunks.ranges(number for number in range(count) if number not in held)
 
 
@@ -96,8 +97,9 @@ def has_file(tx: Connection, sha256: bytes) -> bool:
 
 
 def read_file(tx: Connection, sha256: bytes) -> bytes | None:
-    """The content of a complete file, or None. At most 20 MiB."""
-    return b"".join(parts) if (parts := list(_parts(tx, sha256))) or has_file(tx, sha256) else None
+    """The content of a complete file, at most 20 MiB; None if it is not complete here."""
+    file = tx.execute(select(files.c.id).where(files.c.sha256 == sha256, files.c.complete == 1)).first()
+    return None if file is None else b"".join(_blobs(tx, file.id))
 
 
 def read_chunk(tx: Connection, sha256: bytes, number: int) -> bytes | None:
@@ -131,7 +133,8 @@ def _put(tx: Connection, file: Row, number: int, data: bytes) -> str:
     if tx.execute(held).first() is not None:
         return "repeat"
     insert_new(tx, file_chunks, [{"file_id": file.id, "number": number, "blob": data}])
-    if len(_numbers(tx, file.id)) < chunks.count_of(file.size):
+    held_now = select(func.count()).select_from(file_chunks).where(file_chunks.c.file_id == file.id)
+    if tx.execute(held_now).scalar_one() < chunks.count_of(file.size):
         return "stored"
     digest = hashlib.sha256()
     for blob in _blobs(tx, file.id):
@@ -143,24 +146,6 @@ def _put(tx: Connection, file: Row, number: int, data: bytes) -> str:
     return "mismatch"
 
 
-def _find(tx: Connection, sha256: bytes, size: int) -> Row | None:
-    return tx.execute(select(files).where(files.c.sha256 == sha256, files.c.size == size)).first()
-
-
-def _row(tx: Connection, sha256: bytes, size: int) -> Row:
-    return tx.execute(select(files).where(files.c.sha256 == sha256, files.c.size == size)).one()
-
-
-def _numbers(tx: Connection, file_id: int) -> list[int]:
-    return list(tx.execute(select(file_chunks.c.number).where(file_chunks.c.file_id == file_id)).scalars())
-
-
 def _blobs(tx: Connection, file_id: int) -> Iterator[bytes]:
     query = select(file_chunks.c.blob).where(file_chunks.c.file_id == file_id).order_by(file_chunks.c.number)
     yield from tx.execute(query).scalars()
-
-
-def _parts(tx: Connection, sha256: bytes) -> Iterator[bytes]:
-    file = tx.execute(select(files).where(files.c.sha256 == sha256, files.c.complete == 1)).first()
-    if file is not None:
-        yield from _blobs(tx, file.id)
