@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from conflict.clock import Limit, Supplement
 from conflict.counting import End, Pause, merged
 from conflict.limits import ACCEPTANCE_DEFAULT
-from conflict.reckoning import Reckoning, Span
+from conflict.reckoning import LISTED_MAX, Reckoning, Span
 from conflict.time_limit import LimitState, TimeLimit
 
 NOTICES_MAX = 100  # one notice per office and stage is lawful; a case with more is hostile, and each costs a recount
@@ -81,7 +81,7 @@ def supplement_limits(reckoning: Reckoning) -> list[TimeLimit]:
     """The applicant's time after each notice that names one. It earns nobody a card."""
     facts, found = reckoning.facts, []
     stops = [one for one in (facts.refused_ms, facts.ended_ms, facts.concluded_ms) if one is not None]
-    for supplement in facts.supplements:
+    for supplement in facts.supplements[-LISTED_MAX:]:
         limit = Limit.read(supplement.limit)
         if limit is None:
             continue

@@ -1,7 +1,7 @@
 """Counting time: where a limit ends, on which instant two working days remain, how many days were used.
 
 For: one limit, its pauses and a calendar, in both clocks: `civil` (whole days, day 0 is the day of the fact) and
-`elapsed` (exact working time: a working day has 24 hours, other days have none).
+`elapsed` (exact working time for limits in working days: a working day has 24 hours, other days have none).
 May not: know what a limit is for (conflict/deadline.py does).
 Spec: docs/conflict/deadlines.md, "Counting".
 """
@@ -59,15 +59,13 @@ class Counter:
         """
         if limit.unit == "hour":
             return End(_stretched(start_ms, limit.count * HOUR_MS, pauses), False)
-        if self.clock == "civil" or limit.count == 0:
+        if self._by_days(limit):
             return self._civil(limit, day_of(start_ms), pauses)
-        if limit.unit == "calendar":
-            return self._rolled(_stretched(start_ms, limit.count * DAY_MS, pauses))
         return self._exact(limit.count * DAY_MS, start_ms, pauses)
 
     def end_after(self, limit: Limit, before: End, pauses: Sequence[Pause] = ()) -> End:
         """Where a further limit ends that starts where another one ended: the last day of that one is its day 0."""
-        start_ms = before.due_ms if self.clock == "elapsed" else before.due_ms - 1  # 24:00 belongs to the day it ends
+        start_ms = before.due_ms - 1 if self._by_days(limit) else before.due_ms  # 24:00 belongs to the day that it ends
         further = self.end(limit, start_ms, pauses)
         return End(further.due_ms, further.provisional or before.provisional)
 
@@ -120,6 +118,10 @@ class Counter:
             total += until_ms - instant_of(last)
         return total
 
+    def _by_days(self, limit: Limit) -> bool:
+        """Whether whole days are counted. The exact clock knows working time only, so calendar days stay whole days."""
+        return self.clock == "civil" or limit.unit == "calendar" or limit.count == 0
+
     def _civil(self, limit: Limit, start: date, pauses: Sequence[Pause]) -> End:
         """Whole days. A day counts if the clock runs at its end: a pause takes out [its first day, its last day)."""
         cursor, missing = start if limit.count == 0 else start + ONE_DAY, limit.count
@@ -168,12 +170,6 @@ class Counter:
         whole = -(-amount // DAY_MS)
         last, _ = self.calendar.nth_workday(day + ONE_DAY, whole)
         return instant_of(last) + amount - (whole - 1) * DAY_MS
-
-    def _rolled(self, due_ms: int) -> End:
-        """Calendar days in the exact clock: a day off moves the end to the same time of the next working day."""
-        day = day_of(due_ms - 1)
-        moved, guessed = self.calendar.next_workday(day)
-        return End(due_ms + (moved - day).days * DAY_MS, guessed)
 
 
 def _stretched(start_ms: int, length_ms: int, pauses: Sequence[Pause]) -> int:

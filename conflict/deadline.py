@@ -136,7 +136,8 @@ def changes(before: Deadlines, after: Deadlines) -> list[Change]:
         cards = (was.card if was else None), (now.card if now else None)
         rise = (cards[1].rank if cards[1] else 0) - (cards[0].rank if cards[0] else 0)
         if rise:
-            passed = rise > 0 and not moved and now is not None and now.open
+            same = was.thresholds == now.thresholds if was and now else after.deemed
+            passed = rise > 0 and now is not None and now.open and same
             what = "card_issued" if rise > 0 else "card_revoked"
             found.append(Change(what, key[0], key[1], "time" if passed else cause, _value(cards[0]), _value(cards[1])))
     return found

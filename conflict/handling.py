@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from conflict.acceptance import NOTICES_MAX, Acceptance, timely_notice
 from conflict.clock import Extension, Limit
 from conflict.counting import Counter, End, Pause, merged
+from conflict.kinds import CaseKind
 from conflict.limits import SUPERIOR_DEFAULT, above_county
 from conflict.reckoning import CardPlan, Reckoning, Span
 from conflict.time_limit import TimeLimit
@@ -22,7 +23,7 @@ from conflict.time_limit import TimeLimit
 class Handling:
     """limits: promise, law, or both. end: the county's own, by the promise if there is one; overall: the applicant's.
 
-    start_ms, pauses, paused, ended_ms, stopped_ms, guessed: what the shares of the offices have in common with it.
+    start_ms, pauses (special procedures), paused, ended_ms, stopped_ms, guessed: what the offices' shares have in common.
     """
 
     limits: tuple[TimeLimit, ...]
@@ -47,15 +48,16 @@ def handling(reckoning: Reckoning, accepted: Acceptance) -> Handling | None:
     decided_ms = earliest(facts.decided_ms, facts.concluded_ms)
     start_ms, waits = _start(reckoning, accepted.effect_ms, counter)
     pauses, suspended = _pauses(reckoning, decided_ms)
-    sent_up_ms = _sent_up(reckoning) if reckoning.terms.kind == "submit_up" else None
+    sent_up_ms = _sent_up(reckoning) if reckoning.terms.kind == CaseKind.SUBMIT_UP else None
     ended_ms = decided_ms if sent_up_ms is None else sent_up_ms
-    frame = _Frame(reckoning, counter, office, start_ms, pauses, waits or suspended, ended_ms, accepted.guessed)
+    own_pauses = merged([*pauses, *_away(reckoning)])
+    frame = _Frame(reckoning, counter, office, start_ms, own_pauses, waits or suspended, ended_ms, accepted.guessed)
     promised, statutory = _both(frame)
     limits = tuple(reckoning.judged(span) for span in (promised, statutory) if span is not None)
     told = promised or statutory
     assert told is not None, "Terms.handling names at least one"
     end = End(told.end.due_ms, told.end.provisional or accepted.guessed)
-    superior = reckoning.terms.kind == "submit_up"
+    superior = reckoning.terms.kind == CaseKind.SUBMIT_UP
     return Handling(
         limits=limits,
         end=end,
@@ -119,7 +121,7 @@ def _both(frame: _Frame) -> tuple[Span | None, Span | None]:
         end, remarks = _extended(frame, limit)
         if statutory is not None and statutory.end.due_ms < end.due_ms:
             end = statutory.end
-        answers = frame.reckoning.terms.kind == "reply" and statutory is None
+        answers = frame.reckoning.terms.kind == CaseKind.REPLY and statutory is None
         promised = frame.span("promised", limit, basis, end, "consultation" if answers else "promise", remarks)
     return promised, statutory
 
@@ -187,7 +189,7 @@ def _pauses(reckoning: Reckoning, decided_ms: int | None) -> tuple[tuple[Pause, 
     """What is not counted, merged; and whether such a time runs now.
 
     A special procedure counts out only with a written notice (glossary rule 5). One that runs lasts at least as long as
-    announced. For 上报件, the time at the superior counts out if the case comes back.
+    announced.
     """
     facts, now_ms = reckoning.facts, reckoning.now_ms
     closed_ms = earliest(decided_ms, facts.ended_ms)
@@ -203,10 +205,15 @@ def _pauses(reckoning: Reckoning, decided_ms: int | None) -> tuple[tuple[Pause, 
         else:
             pauses.append((one.start_ms, max(now_ms, announced_end(reckoning, one.start_ms, one.days))))
             runs = True
-    if reckoning.terms.kind == "submit_up":
-        backs = [one for one in facts.forwards if above_county(one.to_office) and one.returned_ms is not None]
-        pauses += [(one.sent_ms, one.returned_ms) for one in backs if one.returned_ms is not None]
     return merged(pauses), runs
+
+
+def _away(reckoning: Reckoning) -> list[Pause]:
+    """For 上报件 the time at the superior, if the case comes back: it is left out of the county's part."""
+    if reckoning.terms.kind != CaseKind.SUBMIT_UP:
+        return []
+    forwards = [one for one in reckoning.facts.forwards if above_county(one.to_office)]
+    return [(one.sent_ms, one.returned_ms) for one in forwards if one.returned_ms is not None]
 
 
 def announced_end(reckoning: Reckoning, start_ms: int, days: int | None) -> int:

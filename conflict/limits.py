@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conflict.clock import LIMIT_COUNT_MAX, Limit
+from conflict.kinds import LEVELS, CaseKind, Level, level_rank, rank_of_level
 
 ACCEPTANCE_DEFAULT = Limit(5, "workday")  # 行政许可法 §32
 HANDLING_DEFAULT = Limit(20, "workday")  # §42; also the review by a lower level, §43
@@ -22,8 +23,6 @@ JOINT_EXTENSION_DEFAULT = Limit(15, "workday")  # §42
 SUPERIOR_DEFAULT = Limit(20, "workday")  # the superior's own limit, §42
 DELIVERY_DEFAULT = Limit(10, "workday")  # §44
 SAME_DAY = Limit(0, "workday")  # 即办件: on the spot or the same day
-
-LEVELS = {12: "village", 9: "township", 6: "county", 4: "city", 2: "province"}  # by length of the office code
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Terms:
     def read(terms: Mapping[str, Any]) -> Terms:
         """What `terms` say about limits; see ClockFacts for the keys."""
         kind = terms.get("kind")
-        joint = kind == "joint"
+        joint = kind == CaseKind.JOINT
         return Terms(
             kind=kind if isinstance(kind, str) else "",
             statutory=Limit.read(terms.get("statutory")),
@@ -64,21 +63,22 @@ class Terms:
         """
         promised = (self.promised, "item") if self.promised else None
         statutory = (self.statutory, "item") if self.statutory else None
-        if self.kind == "immediate" and promised is None:
+        if self.kind == CaseKind.IMMEDIATE and promised is None:
             promised = SAME_DAY, "kind"
         if promised is None and statutory is None:
-            statutory = (JOINT_DEFAULT if self.kind == "joint" else HANDLING_DEFAULT), "default"
+            statutory = (JOINT_DEFAULT if self.kind == CaseKind.JOINT else HANDLING_DEFAULT), "default"
         return promised, statutory
 
 
 def level_of(office: str) -> str:
-    """The level that the length of an office code says, or "" for another length."""
-    return LEVELS.get(len(office), "")
+    """The level that the length of an office code says, or "" for what is no office code."""
+    rank = level_rank(office)
+    return LEVELS[rank - 1] if rank else ""
 
 
 def above_county(office: str) -> bool:
     """True for a city or province, whose own handling is no longer this county's."""
-    return level_of(office) in ("city", "province")
+    return level_of(office) in (Level.CITY, Level.PROVINCE)
 
 
 def _stages(value: Any) -> dict[str, Limit]:
@@ -86,7 +86,7 @@ def _stages(value: Any) -> dict[str, Limit]:
     found: dict[str, Limit] = {}
     for stage in value if isinstance(value, list) else ():
         who, limit = (stage.get("who"), Limit.read(stage.get("limit"))) if isinstance(stage, dict) else (None, None)
-        if not isinstance(who, str) or who not in LEVELS.values() or limit is None:
+        if not isinstance(who, str) or not rank_of_level(who) or limit is None:
             continue
         before = found.get(who)
         if before is None:

@@ -17,6 +17,8 @@ from conflict.counting import Counter, End, Pause
 from conflict.limits import Terms
 from conflict.time_limit import OPEN_STATES, LimitState, TimeLimit
 
+LISTED_MAX = 50  # limits of one name that are reckoned, the newest; only a hostile case has more hand-overs than this
+
 # Which cards passing a due time earns. promise: yellow. law: red. both: warning and yellow as a promise, red as law.
 CardPlan = Literal["none", "promise", "law", "both", "consultation", "special"]
 

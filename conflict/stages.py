@@ -15,7 +15,7 @@ from conflict.clock import Limit
 from conflict.counting import Pause, merged
 from conflict.handling import Handling, earliest
 from conflict.limits import DELIVERY_DEFAULT, SUPERIOR_DEFAULT, above_county, level_of
-from conflict.reckoning import Reckoning, Span
+from conflict.reckoning import LISTED_MAX, Reckoning, Span
 from conflict.time_limit import TimeLimit
 
 
@@ -35,7 +35,7 @@ def stage_limits(reckoning: Reckoning, whole: Handling) -> list[TimeLimit]:
     shares = _shares(reckoning, whole)
     if len(shares) == 1 and level_of(shares[0].office) not in stages:
         return []
-    return [_judged(reckoning, whole, share) for share in shares]
+    return [_judged(reckoning, whole, share) for share in shares[-LISTED_MAX:]]
 
 
 def special_limits(reckoning: Reckoning) -> list[TimeLimit]:
@@ -43,7 +43,7 @@ def special_limits(reckoning: Reckoning) -> list[TimeLimit]:
     facts, found = reckoning.facts, []
     office = facts.accepted_office or facts.received_office
     stopped_ms = earliest(facts.decided_ms, facts.concluded_ms, facts.ended_ms)
-    for one in facts.suspensions:
+    for one in facts.suspensions[-LISTED_MAX:]:
         limit = Limit.read([one.days, "workday"])
         if limit is None:
             continue

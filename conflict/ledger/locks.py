@@ -8,6 +8,7 @@ Manual: docs/operating/storage.md, "One writer".
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from conflict.ledger.errors import AlreadyRunning, NestedWrite, StoreUnsafe, loc
 WRITE_WAIT_S = 30.0  # longest wait for a turn before a person is told
 POLL_S = 0.002  # how often a waiting process looks again; a turn lasts 1 to 20 ms
 DAEMON_LOCK = "daemon.lock"
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class WriteTurn:
@@ -71,9 +73,9 @@ def prove_locks(path: Path) -> None:
         first.acquire(timeout=0)
     except Timeout:
         return  # somebody holds it and we were kept out: that is the proof
-    except PermissionError as error:
-        raise read_only(f"lock file: {error.strerror}") from error
     except OSError as error:
+        if error.errno in _NOT_WRITABLE:
+            raise read_only(f"lock file: {error.strerror}") from error
         raise _no_locks(error.strerror or "the disk refused the lock") from error
     try:
         second.acquire(timeout=0)

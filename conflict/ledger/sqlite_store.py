@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -25,6 +25,7 @@ from conflict.ledger.store import Store
 from conflict.ledger.versions import Component, bring_up, is_current, stored_versions
 from protocol.errors import StoreError
 
+_CLOSE_WAIT_S = 1.0  # a reading command beside a busy daemon must not hang at its end
 _log = logging.getLogger("liandong.store")
 
 
@@ -112,11 +113,17 @@ class SqliteStore(Store):
             return int(self._watch.execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
-        """The last connection to go writes the log back, so it goes inside the turn."""
-        with self._turn.hold():
-            self._watch.close()
-            self._reader.dispose()
-            self._writer.dispose()
+        """The last connection of all writes the log back, so it goes inside the turn. Whoever keeps the turn from us
+        has connections of his own: then ours are not the last, and may go without it."""
+        with suppress(errors.StoreLocked), self._turn.hold(wait_s=_CLOSE_WAIT_S):
+            self._drop_connections()
+            return
+        self._drop_connections()
+
+    def _drop_connections(self) -> None:
+        self._watch.close()
+        self._reader.dispose()
+        self._writer.dispose()
 
     def _need_room(self, reserve: bool) -> None:
         """Refuse ordinary writes while the reserve is gone and cannot be made again."""

@@ -65,7 +65,7 @@ class Store(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give up all connections. Waits for a running write block."""
+        """Give up all connections. Blocks of other threads must have ended."""
 
     def __enter__(self) -> Store:
         return self
