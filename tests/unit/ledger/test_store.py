@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -131,6 +132,29 @@ def test_read_only_place(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite.os, "access", lambda _place, mode: not mode & os.W_OK)
     with pytest.raises(errors.StoreReadOnly):
         open_store(path)
+
+
+def test_read_only_disk(path: Path) -> None:
+    """The real thing, where mounting is allowed: it keeps out root too."""
+    disk = path.parent
+    if subprocess.run(["mount", "--bind", "-o", "ro", disk, disk], capture_output=True).returncode:
+        pytest.skip("cannot mount here (needs root)")
+    try:
+        with pytest.raises(errors.StoreReadOnly):
+            open_store(path)
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_reader_ends_beside_a_busy_writer(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_store, "_CLOSE_WAIT_S", 0.02)
+    with open_store(path) as daemon:
+        with daemon.write() as tx:
+            put_meta(tx, "a", 1)
+            with open_store(path) as command, command.read() as reading:
+                assert get_meta(reading, "a") is None
+        with daemon.write() as tx:
+            assert get_meta(tx, "a") == 1
 
 
 def test_setting_that_does_not_hold(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
