@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from conflict.ledger import chains, waiting
 from conflict.ledger.chains import Fork
@@ -57,22 +57,23 @@ def append_many(tx: Connection, ops: Sequence[Op], *, arrived_ms: int, via: str)
     Args:    arrived_ms: wall clock of this machine. via: where they came from, for people ("local", "mqtt", "bundle:…").
     """
     fresh = {op.id: op for op in ops}
+    if not fresh:
+        return []
     if tx.dialect.name == "postgresql":
         lock_keys(tx, {op.case for op in fresh.values()} | {op.device for op in fresh.values()})
-    held = known(tx, fresh)
+    lacking, pairs = waiting.lacks(tx, fresh)
+    held = _insert(tx, [_row(op, op.id in lacking, arrived_ms, via) for op in fresh.values()])
     for op_id in held:
         del fresh[op_id]
     if not fresh:
         return [Outcome(op.id, op.case, "repeat", held[op.id]) for op in ops]
-    lacking, pairs = waiting.lacks(tx, fresh)
-    insert_new(tx, ops_table, [_row(op, op.id in lacking, arrived_ms, via) for op in fresh.values()])
     waiting.note(tx, fresh, pairs, now_ms=arrived_ms)
     ready = [op for op in fresh.values() if op.id not in lacking]
     woken = waiting.wake(tx, ready)
-    after, evidence = chains.follow(tx, list(fresh.values()), now_ms=arrived_ms)
     for op_id in (op_id for ids in woken.values() for op_id in ids):
         lacking.pop(op_id, None)
         held[op_id] = True
+    after, evidence = chains.follow(tx, list(fresh.values()), now_ms=arrived_ms)
     last_of_case = {op.case: op.id for op in ready}
     outcomes = []
     for op in ops:
@@ -112,6 +113,26 @@ def touched(outcomes: Iterable[Outcome]) -> list[bytes]:
 
 
 _KNOWN = select(ops_table.c.id, ops_table.c.waiting).where(ops_table.c.id.in_(bindparam("ids", expanding=True)))
+
+
+_LAST = select(func.max(ops_table.c.pos))
+_HELD = (
+    select(ops_table.c.id, ops_table.c.waiting)
+    .where(ops_table.c.id.in_(bindparam("ids", expanding=True)))
+    .where(ops_table.c.pos <= bindparam("last"))
+)
+
+
+def _insert(tx: Connection, rows: list[dict[str, object]]) -> dict[bytes, bool]:
+    """Insert what is new; returns what was there before, with whether it is ready. New rows come after all others, so
+    that the usual case, everything is new, needs no lookup by id."""
+    last = tx.execute(_LAST).scalar() or 0
+    if insert_new(tx, ops_table, rows) == len(rows):
+        return {}
+    held: dict[bytes, bool] = {}
+    for part in steps(row["id"] for row in rows):
+        held.update({op_id: not waits for op_id, waits in tx.execute(_HELD, {"ids": part, "last": last})})
+    return held
 
 
 def _row(op: Op, waits: bool, arrived_ms: int, via: str) -> dict[str, object]:

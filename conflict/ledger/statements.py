@@ -18,10 +18,9 @@ IN_MAX = 500  # ids named in one statement
 T = TypeVar("T")
 
 
-def insert_new(tx: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert `rows`; those whose key is there already change nothing."""
-    if rows:
-        tx.execute(_new(tx.dialect.name, table), rows)
+def insert_new(tx: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> int:
+    """Insert `rows`; those whose key is there already change nothing. Returns how many were new."""
+    return tx.execute(_new(tx.dialect.name, table), rows).rowcount if rows else 0
 
 
 def put(tx: Connection, table: Table, rows: Sequence[dict[str, Any]], *, keep: tuple[str, ...] = ()) -> None:
@@ -40,7 +39,7 @@ def steps(items: Iterable[T], size: int = IN_MAX) -> Iterator[list[T]]:
 @lru_cache(maxsize=64)
 def _new(dialect: str, table: Table) -> Executable:
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return insert(table).on_conflict_do_nothing()
+    return insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 
 
 @lru_cache(maxsize=64)

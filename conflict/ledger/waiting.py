@@ -90,6 +90,8 @@ def wake(tx: Connection, ready: Iterable[Op]) -> dict[bytes, list[bytes]]:
     Work grows with the ops woken and not with those that go on waiting.
     """
     woken: dict[bytes, list[bytes]] = {}
+    if tx.execute(_ANY).first() is None:
+        return woken  # most of the time nothing waits at all
     frontier = {op.id: op.case for op in ready}
     while frontier:
         freed: dict[bytes, bytes] = {}
@@ -136,6 +138,7 @@ def waiting_of(tx: Connection, cases: Iterable[bytes]) -> dict[bytes, int]:
 _IDS: BindParameter[bytes] = bindparam(
     "ids", expanding=True
 )  # statements of the hot path are built once: building costs as much as running
+_ANY = select(waits.c.op_id).limit(1)
 _WAIT_FOR = select(waits).where(waits.c.parent_id.in_(_IDS))
 _STILL_WAIT = select(waits.c.op_id).where(waits.c.op_id.in_(_IDS)).distinct()
 _READY = update(ops_table).where(ops_table.c.id.in_(_IDS)).values(waiting=0)
