@@ -16,9 +16,9 @@ from sqlalchemy import Connection, Row, or_, select, update
 
 from conflict.ledger.statements import insert_new
 from hub.upward import backoff
-from hub.upward.queue import REASON_MAX, keep_receipt
 from hub.upward.schema import answer as answers
 from hub.upward.schema import upward
+from hub.upward.tries import REASON_MAX, keep_receipt
 
 NUMBER_MAX = 2**53
 ID_MAX = 200  # characters of an answer's id, a key, a receipt number
@@ -179,7 +179,7 @@ def next_answers(tx: Connection, now_ms: int, limit: int) -> list[Answer]:
 
 
 def _answer_of(row: Row) -> Answer:
-    body = json.loads(row.body) | {"of": row.forward_op, "answer": row.id}
+    body = json.loads(row.body) | {"of": row.forward_op, "answer": row.id, "for_office": row.target}
     return Answer(row.id, row.case_id, row.forward_op, row.kind, body, row.target)
 
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select, update
 
 from conflict.ledger.statements import insert_new
 from hub.upward import backoff
-from hub.upward.queue import REASON_MAX
 from hub.upward.schema import city
+from hub.upward.tries import REASON_MAX
 from protocol.errors import LiandongError
 
 POLL_MS = 5_000  # how often the feed is read while all is well

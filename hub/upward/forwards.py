@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 COUNTY_DIGITS = 6  # area codes with fewer digits are above the county: 4 city, 2 province
 ENDED_BELOW = {"withdrawn": "withdrawn", "voided": "voided", "refused": "acceptance refused"}
+DECIDED = ("decided", "concluded", "delivered")
 KEY_DOMAIN = b"liandong upward key v1"
 
 
@@ -71,14 +72,15 @@ def upward_forwards(view: CaseView, ops: Iterable[Op]) -> list[UpwardForward]:
 
 def _forward(status: str, op: Op, about: list[Op]) -> UpwardForward:
     by_kind = {other.kind: other.body for other in about}
-    ended = "return" in by_kind or "decide" in by_kind
-    gone = "recalled" if "recall" in by_kind else ENDED_BELOW.get(status, "")
+    recalled = "recall" in by_kind
+    ended = not recalled and ("return" in by_kind or "decide" in by_kind or status in DECIDED)
+    gone = "recalled" if recalled else "" if ended else ENDED_BELOW.get(status, "")
     return UpwardForward(
         op=op.id,
         office=op.office,
         target=op.body["to"],
         opinion=_text(op.body, "opinion"),
-        gone="" if ended else gone,
+        gone=gone,
         receipt=_text(by_kind.get("take", {}), "reference"),
         ended=ended,
     )

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from conflict.ledger.store import Store
-from hub.upward import answers, backoff, case_facts, city_state, queue
+from hub.upward import answers, backoff, case_facts, city_state, queue, tries
 from hub.upward.answers import Answer
 from hub.upward.bundle import build_body
 from hub.upward.errors import (
@@ -84,11 +84,13 @@ def step(store: Store, city: City, desk: Desk, *, now_ms: int) -> StepResult:
     """
     result = StepResult()
     _check_waiting(store, now_ms)
+    _learn_receipts(store, now_ms)
     try:
         _call_city(store, city, result, now_ms)
     except (CityUnreachable, CityDenied) as error:
         with store.write() as tx:
             city_state.pause(tx, error, now_ms)
+    _learn_receipts(store, now_ms)
     _hand_over_all(store, desk, result, now_ms)
     return result
 
@@ -99,12 +101,12 @@ def resume(store: Store, *, now_ms: int) -> None:
     Only while no other process runs `step` on this store (the daemon's own lock sees to that).
     """
     with store.write() as tx:
-        queue.end_leases(tx, now_ms)
+        tries.end_leases(tx, now_ms)
 
 
 def _check_waiting(store: Store, now_ms: int) -> None:
     with store.read() as tx:
-        waiting = queue.due(tx, ("waiting_materials",), now_ms, CHECKS_MAX)
+        waiting = tries.due(tx, ("waiting_materials",), now_ms, CHECKS_MAX)
     for forward_op in waiting:
         _on_its_own(store, forward_op, now_ms, partial(_recheck, store, forward_op, now_ms))
 
@@ -124,7 +126,7 @@ def _on_its_own(store: Store, forward_op: bytes, now_ms: int, work: Callable[[],
         what = _where(error)
         _log.error("upward: forward %s cannot be worked on: %s", forward_op.hex()[:12], what)
         with store.write() as tx:
-            queue.set_back(tx, forward_op, what, now_ms)
+            tries.set_back(tx, forward_op, what, now_ms)
 
 
 def _where(error: Exception) -> str:
@@ -138,9 +140,9 @@ def _call_city(store: Store, city: City, result: StepResult, now_ms: int) -> Non
     end = time.monotonic() + STEP_S_MAX
     with store.read() as tx:
         state = city_state.read(tx)
-        withdrawals = queue.due_withdrawals(tx, now_ms, SENDS_MAX)
-        parcels = queue.due(tx, ("queued", "sending"), now_ms, SENDS_MAX)
-        sent = queue.due(tx, ("sent",), now_ms, SENDS_MAX)
+        withdrawals = tries.due_withdrawals(tx, now_ms, SENDS_MAX)
+        parcels = tries.due(tx, ("queued", "sending"), now_ms, SENDS_MAX)
+        sent = tries.due(tx, ("sent",), now_ms, SENDS_MAX)
     if not state.may_call(now_ms):
         return
     if state.may_poll(now_ms):
@@ -182,7 +184,7 @@ def _poll(store: Store, city: City, now_ms: int) -> None:
 
 def _send(store: Store, city: City, forward_op: bytes, result: StepResult, now_ms: int) -> None:
     with store.write() as tx:
-        parcel = queue.claim(tx, forward_op, now_ms)
+        parcel = tries.claim(tx, forward_op, now_ms)
     if parcel is None:
         return
     try:
@@ -201,7 +203,7 @@ def _send(store: Store, city: City, forward_op: bytes, result: StepResult, now_m
             answers.keep_take(tx, forward_op, error.facts["receipt"], error.facts["body_sha256"], now_ms=now_ms)
     except (CityRefused, BundleTooLarge) as error:
         with store.write(reserve=True) as tx:
-            queue.fail(tx, forward_op, error, now_ms)
+            tries.fail(tx, forward_op, error, now_ms)
     except (CityBusy, CityUnclear) as error:
         _postpone(store, parcel, error, max(_asked_for(error), backoff.row_wait_ms(parcel.attempts)), now_ms)
         if isinstance(error, CityBusy):
@@ -212,10 +214,10 @@ def _send(store: Store, city: City, forward_op: bytes, result: StepResult, now_m
 
 
 def _postpone(
-    store: Store, parcel: queue.Parcel, error: LiandongError, wait_ms: int, now_ms: int, *, certain: bool = False
+    store: Store, parcel: tries.Parcel, error: LiandongError, wait_ms: int, now_ms: int, *, certain: bool = False
 ) -> None:
     with store.write() as tx:
-        queue.postpone(tx, parcel, error, wait_ms, now_ms, certain=certain)
+        tries.postpone(tx, parcel, error, wait_ms, now_ms, certain=certain)
 
 
 def _tell(store: Store, city: City, row: Any, now_ms: int) -> None:
@@ -227,12 +229,12 @@ def _tell(store: Store, city: City, row: Any, now_ms: int) -> None:
     except (CityBusy, CityUnclear) as error:
         with store.write() as tx:
             wait_ms = max(_asked_for(error), backoff.row_wait_ms(row.tell_tries + 1))
-            queue.tell_later(tx, row, error, wait_ms, now_ms)
+            tries.tell_later(tx, row, error, wait_ms, now_ms)
         if isinstance(error, CityBusy):
             raise
         return
     with store.write() as tx:
-        queue.told(tx, row.forward_op, note)
+        tries.told(tx, row.forward_op, note)
 
 
 def _ask(store: Store, city: City, forward_op: bytes, now_ms: int) -> None:
@@ -243,24 +245,28 @@ def _ask(store: Store, city: City, forward_op: bytes, now_ms: int) -> None:
         return
     try:
         entries = city.answers_of(row.receipt)
-        wait_ms = queue.STATE_CHECK_MS
+        wait_ms = tries.STATE_CHECK_MS
     except (CityUnclear, CityBusy, CityRefused) as error:
         _log.info("upward: state of %s not known: %s", row.receipt, error.code)
         entries, wait_ms = [], backoff.RETRY_AFTER_MS_MAX
     with store.write() as tx:
         if entries is None:
-            queue.lost_at_city(tx, forward_op, now_ms)
+            tries.lost_at_city(tx, forward_op, now_ms)
             return
         answers.keep(tx, entries, now_ms=now_ms)
-        queue.ask_again(tx, forward_op, now_ms + wait_ms)
+        tries.ask_again(tx, forward_op, now_ms + wait_ms)
 
 
-def _hand_over_all(store: Store, desk: Desk, result: StepResult, now_ms: int) -> None:
+def _learn_receipts(store: Store, now_ms: int) -> None:
+    """Answers may know a receipt number that its own call never told: such a forward is not handed in again."""
     with store.read() as tx:
         unlearnt = answers.has_unlearnt(tx)
     if unlearnt:
         with store.write() as tx:
             answers.learn_receipts(tx, now_ms=now_ms)
+
+
+def _hand_over_all(store: Store, desk: Desk, result: StepResult, now_ms: int) -> None:
     for _ in range(2):  # takes, then what follows them
         with store.read() as tx:
             batch = answers.next_answers(tx, now_ms, ANSWERS_MAX)

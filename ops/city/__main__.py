@@ -1,6 +1,7 @@
 """`python -m ops.city`: the city platform as a process of its own.
 
-For: the demo and the tests with real processes. Prints one JSON line with its address when it is ready.
+For: the demo and the tests with real processes. Prints one JSON line with its address when it is ready. LIANDONG_NOW
+sets its clock.
 May not: hold any rule of the platform.
 Spec: docs/protocol/city.md, "Running".
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from ops.city.server import run_city
 from ops.city.settings import AUTOMATIC, CitySettings
+from ops.clock import wall_clock
 
 TOKEN_VARIABLE = "LIANDONG_CITY_TOKEN"
 
@@ -35,7 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"set {TOKEN_VARIABLE} to the token that the county uses")
     settings = CitySettings(options.dir, token, options.office, options.automatic, options.delay_ms)
     run_city(
-        settings, host=options.host, port=options.port, ready=lambda url: print(json.dumps({"url": url}), flush=True)
+        settings,
+        host=options.host,
+        port=options.port,
+        now_ms=wall_clock(),
+        ready=lambda url: print(json.dumps({"url": url}), flush=True),
     )
     return 0
 
