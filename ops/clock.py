@@ -72,3 +72,8 @@ def local_text(ms: int | None) -> str:
         return datetime.fromtimestamp(ms / 1000, COUNTY_ZONE).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):
         return f"{ms} ms"
+
+
+def iso_text(ms: int) -> str:
+    """`ms` in ISO 8601 with the county's offset, to the second: what JSON answers carry."""
+    return datetime.fromtimestamp(ms // 1000, COUNTY_ZONE).isoformat()

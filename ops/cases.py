@@ -1,0 +1,123 @@
+"""Looking cases up on any node: an office's device through its service, the hub through its ledger.
+
+For: `case list|show|digest|explain` with `--dir X`.
+May not: change anything; show more than the node holds.
+Manual: docs/operating/commands.md, "case".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ops.clock import local_text
+from ops.nodes import find_node
+
+if TYPE_CHECKING:
+    from conflict.view import CaseView
+    from edge.clock import Clock
+
+
+def list_cases(directory: Path, clock: Clock, staff: str | None, *, limit: int, **wanted: Any) -> list[dict[str, Any]]:
+    """The cases of a node that fit `wanted` (status, holder, item, kind, urgent, conflicted), newest change first."""
+    if find_node(directory).kind == "edge":
+        from edge.main import open_node
+
+        with open_node(directory, clock) as node:
+            _known(node, staff)
+            return node.service.list_cases(limit=limit, **wanted)
+    from conflict.labels import label
+    from conflict.ledger.views import list_views
+
+    with find_node(directory).open_store() as store, store.read() as tx:
+        rows = list_views(tx, limit=limit, **wanted)
+    return [
+        {
+            "case": row.case.hex(),
+            "number": row.number,
+            "status": row.status,
+            "status_zh": label(row.status),
+            "kind": row.kind,
+            "item": row.item,
+            "holder": row.holder,
+            "opened_by": row.opened_by,
+            "opened_ms": row.opened_ms,
+            "updated_ms": row.updated_ms,
+            "urgent": row.urgent,
+            "due": None if row.due_ms is None else local_text(row.due_ms),
+            "due_ms": row.due_ms,
+            "open_conflicts": row.open_conflicts,
+            "waiting": row.waiting,
+        }
+        for row in rows
+    ]
+
+
+def show_case(directory: Path, clock: Clock, staff: str | None, case: str) -> dict[str, Any]:
+    """One case whole, with due dates by the published calendar. Raises UnknownCase, AmbiguousCase."""
+    if find_node(directory).kind == "edge":
+        from edge.main import open_node
+
+        with open_node(directory, clock) as node:
+            _known(node, staff)
+            return node.service.show(case)
+    from conflict.deadline import due
+    from conflict.ledger.views import find, view
+    from hub.init import open_county
+
+    county = open_county(directory)
+    try:
+        with county.store.read() as tx:
+            found = view(tx, find(tx, case))
+        deadlines = due(found.clock, county.shelf.calendar, now_ms=clock.now_ms()).as_json()
+    finally:
+        county.store.close()
+    return {**found.as_json(), "due": deadlines["due"], "deadlines": deadlines}
+
+
+def digests_of(directory: Path, case: str | None) -> dict[str, str]:
+    """Case id to digest, both hex: of one case, or of all that the node holds."""
+    from conflict.ledger.views import digests, find
+
+    with find_node(directory).open_store() as store, store.read() as tx:
+        found = digests(tx, None if case is None else [find(tx, case)])
+    return {case_id.hex(): digest.hex() for case_id, digest in found.items()}
+
+
+def explanation(directory: Path, case: str, *, language: str) -> list[dict[str, Any]]:
+    """Sentences about what happened to a case and why. Raises UnknownCase, AmbiguousCase."""
+    from conflict.explain import explain
+
+    return list(explain(_view(directory, case), language))
+
+
+def _view(directory: Path, case: str) -> CaseView:
+    from conflict.ledger.views import find, view
+
+    with find_node(directory).open_store() as store, store.read() as tx:
+        return view(tx, find(tx, case))
+
+
+def _known(node: Any, staff: str | None) -> None:
+    """Where somebody says who they are, they must be; looking up needs no account."""
+    if staff is not None:
+        from ops.cli.office import password_of
+
+        node.staff.check(staff, password_of(node.staff, staff))
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """A case as lines for a person."""
+    lines = [f"{found['number']}  {found['status']}  {found['item']}", f"holder {found['holder']}  due {found['due']}"]
+    if found.get("handover"):
+        lines.append(f"on its way to {found['handover']['to']}")
+    lines += [f"  {name}: {field['value']}  ({field['office']})" for name, field in found["fields"].items()]
+    lines += [
+        f"  [{one['material']}] {one['name']} {one['size']} bytes, grade {one['grade']}" for one in found["materials"]
+    ]
+    lines += [f"  ! {one['kind']} {one.get('field') or ''} {one['id']}" for one in found["conflicts"] if one["open"]]
+    lines += [
+        f"  {local_text(one['at_ms'])} {one['office']} {one['staff']} {one['kind']} {one['verdict']}"
+        for one in found["timeline"]
+    ]
+    return "\n".join(lines)

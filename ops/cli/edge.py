@@ -1,0 +1,179 @@
+"""`liandong edge`: a device of an office: joining, the daemon, one round with the hub, staff accounts.
+
+For: setting an office's machine up and keeping it running.
+May not: handle cases (case.py); know the wire.
+Manual: docs/operating/commands.md, "edge".
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ops import output
+from ops.cli.county import read_file
+from ops.cli.office import PASSWORD_VARIABLE, ask_password, at_office, edge_clock
+from ops.cli.options import EdgeDir, Json, StaffName
+from ops.cli.signals import stop_on_signals
+from protocol.errors import InputError
+
+if TYPE_CHECKING:
+    from protocol.trust import HubCard
+
+app = typer.Typer(no_args_is_help=True, help="A device of an office. 机构设备")
+staff_app = typer.Typer(no_args_is_help=True, help="Staff accounts of this device. 账号")
+app.add_typer(staff_app, name="staff")
+
+Code = Annotated[str | None, typer.Option("--code", help="The one-time code from `county enrol`. 入网码")]
+Card = Annotated[
+    Path | None, typer.Option("--hub-card", help="The hub card as a file; else the broker has it. 中心名片")
+]
+NEW_PASSWORD_VARIABLE = "LIANDONG_NEW_PASSWORD"
+
+
+@app.command()
+def join(
+    directory: EdgeDir,
+    code: Code = None,
+    hub_card: Card = None,
+    request: Annotated[
+        Path | None, typer.Option("--request", help="Without a line: write the request to this file.")
+    ] = None,
+    answer: Annotated[
+        Path | None, typer.Option("--answer", help="Without a line: the hub's answer from this file.")
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", help="Longest wait for the hub, seconds.", min=1)] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Make this machine a device of its office: keys, local store; needs the hub once, or the exchanged files. 入网"""
+    from edge import join as steps
+    from edge.main import join as join_by_line
+
+    if answer is not None:
+        made = steps.finish(directory, read_file(answer), edge_clock())
+    elif code is None:
+        raise InputError("Give the one-time code with --code.", "请用 --code 提供入网码。")
+    elif request is not None:
+        _write_request(directory, code, hub_card, request, as_json=as_json)
+        return
+    else:
+        made = join_by_line(directory, code, edge_clock(), card=_card(hub_card), timeout_s=timeout)
+    text = f"{made.office} of {made.county} has joined as {made.device}.\nFingerprint: {made.fingerprint}"
+    output.show(asdict(made), as_json=as_json, text=text)
+
+
+def _write_request(directory: Path, code: str, hub_card: Path | None, target: Path, *, as_json: bool) -> None:
+    from edge import join as steps
+    from edge.config import write_durably
+
+    card = _card(hub_card)
+    if card is None:
+        raise InputError("Without a line the hub card is needed: --hub-card FILE.", "离线入网需要 --hub-card 文件。")
+    config, parsed, keys = steps.prepare(directory, code, card)
+    write_durably(target, steps.request_bytes(parsed, keys, card, reply_box=""), mode=0o644)
+    data = {"office": config.office, "device": config.incarnation, "file": target}
+    text = f"Carry {target} to the county (county admit), then: liandong edge join --dir {directory} --answer FILE"
+    output.show(data, as_json=as_json, text=text)
+
+
+def _card(path: Path | None) -> HubCard | None:
+    from protocol.trust import HubCard
+
+    return None if path is None else HubCard.from_bytes(read_file(path))
+
+
+@app.command()
+def run(directory: EdgeDir, as_json: Json = False) -> None:
+    """Synchronise until SIGTERM. Says `ready` on stdout when set up. 运行同步服务"""
+    from edge.main import open_node
+    from edge.main import run as run_daemon
+
+    stop = stop_on_signals()
+    with open_node(directory, edge_clock(), check=True) as node:
+        data = {"ready": True, "office": node.config.office, "device": node.config.incarnation}
+        output.show(data, as_json=as_json, text=f"ready {node.config.office}")
+        run_daemon(node, stop)
+
+
+@app.command()
+def sync(
+    directory: EdgeDir,
+    timeout: Annotated[float, typer.Option("--timeout", help="Longest time of the round, seconds.", min=1)] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """One round with the hub: offer what has no receipt, take what is there, until all is quiet. 同步一次"""
+    from edge.main import open_node, sync_once
+
+    with open_node(directory, edge_clock()) as node:
+        done = sync_once(node, timeout_s=timeout)
+    text = f"sent {done.sent}, received {done.received}, pending {done.pending}" + (
+        "" if done.complete else " (time was up)"
+    )
+    output.show(asdict(done), as_json=as_json, text=text)
+
+
+@staff_app.command("list")
+def staff_list(directory: EdgeDir, as_json: Json = False) -> None:
+    """All accounts of this device. 账号列表"""
+    from edge.main import open_node
+
+    with open_node(directory, edge_clock()) as node:
+        accounts = node.staff.list()
+    rows = [[one["name"], one["role"], one["has_password"], one["disabled"]] for one in accounts]
+    output.show(
+        {"staff": accounts}, as_json=as_json, text=lambda: output.table(["name", "role", "password", "disabled"], rows)
+    )
+
+
+@staff_app.command("add")
+def staff_add(
+    directory: EdgeDir,
+    name: Annotated[str, typer.Argument(help="Name of the account. 账号名")],
+    role: Annotated[str, typer.Option("--role", help="agent, examiner, verifier, chief or administrator")] = "agent",
+    staff: StaffName = None,
+    as_json: Json = False,
+) -> None:
+    """A new account; its password from LIANDONG_NEW_PASSWORD, or set later with `staff passwd`. 新增账号"""
+    with at_office(directory, staff) as desk:
+        desk.node.staff.add(desk.actor, name, role, os.environ.get(NEW_PASSWORD_VARIABLE))
+    output.show({"name": name, "role": role}, as_json=as_json, text=f"{name}: {role}")
+
+
+@staff_app.command("passwd")
+def staff_passwd(
+    directory: EdgeDir,
+    name: Annotated[str, typer.Argument(help="Name of the account. 账号名")],
+    staff: StaffName = None,
+    as_json: Json = False,
+) -> None:
+    """Set a password: one's own, or as a chief anybody's; from LIANDONG_NEW_PASSWORD or asked for. 设置密码"""
+    secret = os.environ.get(NEW_PASSWORD_VARIABLE)
+    if secret is None and sys.stdin.isatty():
+        secret = ask_password("New password 新密码: ")
+    if secret is None:
+        raise InputError(
+            f"Set {NEW_PASSWORD_VARIABLE}, or run it at a terminal.", f"请设置 {NEW_PASSWORD_VARIABLE} 或在终端运行。"
+        )
+    with at_office(directory, staff or name) as desk:
+        desk.node.staff.set_password(desk.actor, name, secret)
+    output.show(
+        {"name": name}, as_json=as_json, text=f"{name}: password set; commands take it from {PASSWORD_VARIABLE}"
+    )
+
+
+@staff_app.command("disable")
+def staff_disable(
+    directory: EdgeDir,
+    name: Annotated[str, typer.Argument(help="Name of the account. 账号名")],
+    staff: StaffName = None,
+    as_json: Json = False,
+) -> None:
+    """Close an account; what it did stays. 停用账号"""
+    with at_office(directory, staff) as desk:
+        desk.node.staff.disable(desk.actor, name)
+    output.show({"name": name, "disabled": True}, as_json=as_json, text=f"{name}: disabled")

@@ -1,0 +1,40 @@
+"""`liandong node`: how an office's device or the hub is doing.
+
+For: backlog, last contact, receipts, refusals, what waits, versions.
+May not: change anything.
+Manual: docs/operating/commands.md, "node".
+"""
+
+from __future__ import annotations
+
+import typer
+
+from ops import output
+from ops.cli.options import Json, NodeDir
+from ops.nodes import find_node
+
+app = typer.Typer(no_args_is_help=True, help="A node: a device or the hub. 节点状态")
+
+
+@app.callback()
+def group() -> None:
+    """Keeps `node status` a command of a group, though it is the only one."""
+
+
+@app.command()
+def status(directory: NodeDir, as_json: Json = False) -> None:
+    """Backlog, last contact, receipts, refusals, what waits, versions. 积压、最近联系、回执、拒收、等待、版本"""
+    from ops.status import node_status
+
+    data = node_status(find_node(directory))
+    rows = [
+        ["node", f"{data['kind']} {data['office']}"],
+        *[[name, data[name]] for name in ("pending", "waiting", "refused", "last_contact")],
+        *[[f"version of {name}", version] for name, version in data["versions"].items()],
+    ]
+    text = output.table(["", ""], rows)
+    for one in data["refusals"]:
+        text += f"\nrefused {one.get('number') or one['case'] or one['op']}: {one['reason']} ({one['code']})"
+    for banner in data.get("banners", []):
+        text += f"\n! {banner['text_zh' if output.chinese() else 'text']}"
+    output.show(data, as_json=as_json, text=text)

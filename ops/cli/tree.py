@@ -1,0 +1,34 @@
+"""The tree of commands: which groups and commands `liandong` has.
+
+For: putting the groups together; nothing else.
+May not: import anything heavy, or every command pays for it (tests/unit/ops/test_light_start.py).
+"""
+
+from __future__ import annotations
+
+import typer
+
+from ops.cli import broker, case, city, county, demo, edge, hub, node, upkeep
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Liandong (联动): cases from village rooms, township halls and the county centre, with or without a line.",
+)
+for name, group in (
+    ("county", county.app),
+    ("edge", edge.app),
+    ("hub", hub.app),
+    ("broker", broker.app),
+    ("case", case.app),
+    ("node", node.app),
+    ("city", city.app),
+):
+    app.add_typer(group, name=name)
+app.command("reconcile")(upkeep.reconcile)
+app.command("backup")(upkeep.backup)
+app.command("restore")(upkeep.restore)
+app.command("bench")(upkeep.bench)
+app.command("demo")(demo.demo)
