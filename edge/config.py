@@ -1,0 +1,98 @@
+"""The configuration file of an edge device: who it is, whom it trusts, where the broker is.
+
+For: reading and writing `edge.json` in the device's directory; file helpers that survive a power cut.
+May not: hold a secret (keys are in `keys/`); hold anything that changes while working (that is in the store).
+Manual: docs/operating/edge.md, "Directory".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from edge.errors import BadConfig, NotANode
+
+CONFIG_NAME = "edge.json"
+STORE_NAME = "edge.db"
+SLIPS_NAME = "slips"
+CONFIG_VERSION = 1
+SOFTWARE = "0.1.0"  # told to the hub; the same as in pyproject.toml, a test compares them
+JOINING, JOINED = "joining", "joined"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a device is.
+
+    `incarnation` is hex; `broker` a URL; `code_mark` the hash of the enrolment code that made the device, hex;
+    `state` is "joining" until the hub's answer is stored, then "joined"; `phone` is printed on slips, the office may
+    fill it in.
+    """
+
+    county: str
+    office: str
+    incarnation: str
+    broker: str
+    code_mark: str
+    state: str = JOINED
+    phone: str = ""
+    version: int = CONFIG_VERSION
+
+
+def read_config(directory: Path) -> Config:
+    """The configuration in `directory`. Raises NotANode if there is none, BadConfig if it cannot be used."""
+    path = directory / CONFIG_NAME
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotANode(
+            f"{directory} holds no device; run `liandong edge join` first",
+            f"目录 {directory} 中没有设备,请先运行 liandong edge join",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BadConfig(f"{path} cannot be read: {error}", f"配置文件 {path} 无法读取:{error}") from error
+    known = {field.name for field in fields(Config)}
+    if not isinstance(raw, dict) or raw.get("version") != CONFIG_VERSION or set(raw) != known:
+        raise BadConfig(
+            f"{path} is not a configuration of version {CONFIG_VERSION}",
+            f"配置文件 {path} 不是第 {CONFIG_VERSION} 版的配置",
+        )
+    return Config(**raw)
+
+
+def write_config(directory: Path, config: Config) -> None:
+    """Put `config` in place, whole or not at all."""
+    text = json.dumps(asdict(config), indent=2, sort_keys=True) + "\n"
+    write_durably(directory / CONFIG_NAME, text.encode(), mode=0o644)
+
+
+def write_durably(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file so that after a power cut either the old or the new content is there.
+
+    A temporary name in the same directory, synced, renamed; then the directory is synced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), mode)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in `directory` durable. Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

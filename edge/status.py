@@ -1,0 +1,182 @@
+"""How this device stands: backlog, last contact, versions, what was refused or set aside, and warnings in plain words.
+
+For: one answer that scripts read as JSON and screens show as banners.
+May not: write; talk to anybody; show citizen data (cases appear by number only).
+Manual: docs/operating/edge.md, "Status".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, func, select
+
+from conflict.ledger.chains import chain
+from conflict.ledger.files import file_totals
+from conflict.ledger.meta import get_meta
+from conflict.ledger.schema import ops
+from conflict.ledger.views import op as stored_op
+from conflict.ledger.views import view_rows
+from conflict.ledger.waiting import missing_parents
+from edge import aside, memory, outbox
+from edge.clock import Clock, implausible
+from edge.config import SOFTWARE
+from edge.slip import county_time
+from edge.staff import FIRST_ACCOUNT
+from protocol.trust import fingerprint, spoken
+
+if TYPE_CHECKING:
+    from edge.main import Node
+
+ENTRIES_MAX = 200  # refusals, waits and set-aside items listed; the counts are whole
+SILENT_MS_MAX = 3 * 86_400_000  # without contact for so long a banner says so: receipts and deadlines may be stale
+
+
+def status(node: Node) -> dict[str, Any]:
+    """Counts and lists.
+
+    Returns: pending, refused, waiting (numbers of ops), last_contact (county time or None), last_contact_ms, accepted,
+             refusals, waits, set_aside (lists), attachments, versions, banners, and who the device is.
+    """
+    with node.store.read() as tx:
+        counts = outbox.counts(tx)
+        contact_ms = memory.last_contact_ms(tx)
+        seq, _last = chain(tx, node.keys.incarnation)
+        roster = node.reference.roster(tx)
+        office = roster.office(node.keys.office)
+        return {
+            "county": node.keys.county,
+            "office": node.keys.office,
+            "office_name": office.name if office else "",
+            "device": node.keys.incarnation.hex(),
+            "fingerprint": spoken(fingerprint(node.keys.sign_public)),
+            "pending": counts["pending"] + counts["offered"],
+            "accepted": counts["accepted"],
+            "refused": counts["refused"],
+            "waiting": counts["waiting"] + _waiting_here(tx),
+            "ops": seq,
+            "last_contact": county_time(contact_ms) if contact_ms is not None else None,
+            "last_contact_ms": contact_ms,
+            "refusals": _refusals(tx),
+            "waits": _waits(tx),
+            "set_aside": _set_aside(tx),
+            "attachments": file_totals(tx),
+            "versions": {
+                "software": SOFTWARE,
+                **node.reference.versions(tx),
+                "roster_issued": county_time(roster.issued_ms) if roster.version else None,
+            },
+            "banners": banners(tx, node.clock) + _password_banner(node),
+        }
+
+
+def banners(tx: Connection, clock: Clock) -> list[dict[str, str]]:
+    """Warnings that a screen shows on every page: {code, text, text_zh}."""
+    found = []
+    state = implausible(clock, memory.hub_time(tx))
+    if state:
+        found.append(
+            _banner(
+                f"clock_{state}",
+                f"The clock of this computer cannot be right (it is {state}). Cases can be entered; set the clock.",
+                "本机时钟不准确，办件仍可录入，请校准时间。",
+            )
+        )
+    contact_ms = memory.last_contact_ms(tx)
+    if contact_ms is not None and not state and clock.now_ms() - contact_ms > SILENT_MS_MAX:
+        found.append(
+            _banner(
+                "long_silence",
+                "The county has not been heard for more than three days. Work goes on; check the line.",
+                "已超过三天未与县中心联系，业务可继续办理，请检查网络。",
+            )
+        )
+    hub_state = get_meta(tx, memory.HUB_STATE, "active")
+    if hub_state in ("revoked", "frozen"):
+        found.append(
+            _banner(
+                f"device_{hub_state}",
+                f"The county has {hub_state} this device. What is entered here is kept; call the county administrator.",
+                "县中心已注销或冻结本设备，本机数据仍保留，请联系县管理员。",
+            )
+        )
+    if get_meta(tx, memory.OTHER_HISTORY) is not None:
+        found.append(
+            _banner(
+                "other_history",
+                "The county holds other facts under this device's name: a restored backup or a copied disk. "
+                "Call the county administrator and join anew.",
+                "县中心存有本设备的另一份历史（可能恢复过旧备份或复制过磁盘），请联系县管理员重新入网。",
+            )
+        )
+    if aside.counts(tx):
+        found.append(
+            _banner(
+                "set_aside",
+                "Something could not be handled and was set aside; see the status for the reasons.",
+                "有内容未能处理，已单独存放，请查看状态中的原因。",
+            )
+        )
+    return found
+
+
+def _password_banner(node: Node) -> list[dict[str, str]]:
+    first = [account for account in node.staff.list() if account["name"] == FIRST_ACCOUNT]
+    if not first or first[0]["has_password"] or first[0]["disabled"]:
+        return []
+    text = f"The account {FIRST_ACCOUNT} has no password yet; whoever sits here may act as it."
+    return [_banner("no_password", text, f"账号 {FIRST_ACCOUNT} 尚未设置密码，请尽快设置。")]
+
+
+def _banner(code: str, text: str, text_zh: str) -> dict[str, str]:
+    return {"code": code, "text": text, "text_zh": text_zh}
+
+
+def _refusals(tx: Connection) -> list[dict[str, Any]]:
+    entries = outbox.entries(tx, ["refused"], limit=ENTRIES_MAX)
+    numbers = view_rows(tx, {entry.case for entry in entries})
+    return [
+        {
+            "op": entry.op.hex(),
+            "case": entry.case.hex(),
+            "number": numbers[entry.case].number if entry.case in numbers else "",
+            "code": entry.code,
+            "reason": entry.reason,
+            "since_ms": entry.since_ms,
+        }
+        for entry in entries
+    ]
+
+
+def _waits(tx: Connection) -> list[dict[str, Any]]:
+    """Own ops that the hub holds and cannot apply yet, and ops here that wait for others that have not come."""
+    own = [
+        {"op": entry.op.hex(), "case": entry.case.hex(), "where": "hub", "code": entry.code, "since_ms": entry.since_ms}
+        for entry in outbox.entries(tx, ["waiting"], limit=ENTRIES_MAX)
+    ]
+    here: dict[bytes, dict[str, Any]] = {}
+    for op_id, parent, since_ms in missing_parents(tx, limit=ENTRIES_MAX):
+        waiting = stored_op(tx, op_id)
+        case = waiting.case.hex() if waiting else ""
+        one = {"op": op_id.hex(), "case": case, "where": "here", "code": "missing_parent", "since_ms": since_ms}
+        here.setdefault(op_id, {**one, "missing": []})["missing"].append(parent.hex())
+    return own + list(here.values())
+
+
+def _waiting_here(tx: Connection) -> int:
+    return tx.execute(select(func.count()).select_from(ops).where(ops.c.waiting == 1)).scalar_one()
+
+
+def _set_aside(tx: Connection) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.id.hex(),
+            "what": one.what,
+            "code": one.code,
+            "reason": one.reason,
+            "author": one.author.hex(),
+            "since_ms": one.since_ms,
+            "tries": one.tries,
+        }
+        for one in aside.listed(tx, limit=ENTRIES_MAX)
+    ]

@@ -1,0 +1,176 @@
+"""Taking in what the hub sends: ops, receipts, documents, chunks, its greeting. Saved first, acknowledged after.
+
+For: one transaction per event, after which the caller may acknowledge; one bad item stops no other.
+May not: send; believe anything that is not signed by someone entitled to say it.
+Spec: docs/protocol/link.md.  Decision: docs/decisions/0072-intake-at-the-edge.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from conflict.kinds import OpKind
+from conflict.ledger.append import append_many, known, touched
+from conflict.ledger.errors import FoldFailed
+from conflict.ledger.files import declare_file, put_chunk
+from conflict.ledger.meta import put_meta
+from conflict.ledger.store import Store
+from conflict.ledger.views import refold
+from edge import aside, memory, outbox
+from edge.clock import Clock
+from edge.due import keep_due, reckon_all
+from edge.errors import HubProblem
+from edge.reference import Reference, take_document
+from edge.sync.receipts import take_receipt
+from edge.sync.verify import Faulty, authentic, sort_out
+from protocol import chunks
+from protocol.errors import RemoteProtocolError, StaleDocument, UnknownSender, UnknownVersion
+from protocol.keys import DeviceKeys
+from protocol.link import StreamArrived
+from protocol.messages import STREAM_OP, STREAM_RECEIPT, Chunk, Welcome
+from protocol.op import Op
+
+log = logging.getLogger("liandong.edge.intake")
+
+
+class Intake:
+    """The writer's side of synchronising. Not for several threads at once."""
+
+    def __init__(self, store: Store, keys: DeviceKeys, reference: Reference, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._reference = reference
+        self._clock = clock
+
+    def welcome(self, welcome: Welcome) -> int:
+        """Note the hub's greeting: its time, its word about this device, a newer certificate, what it has lost of ours.
+
+        Returns: how many ops are offered again because the hub no longer holds them.
+        """
+        with self._store.write() as tx:
+            now_ms = self._clock.now_ms()
+            memory.note_contact(tx, now_ms)
+            memory.learn_hub_time(tx, welcome.hub_ms, self._clock, fresh=True)
+            put_meta(tx, memory.HUB_STATE, welcome.state)
+            if welcome.certificate and self._reference.renew(welcome.certificate):
+                memory.add_certificate(tx, welcome.certificate)
+            if memory.holds_op(tx, self._keys.incarnation, welcome.held_seq, welcome.held_id):
+                return outbox.reopen(tx, welcome.held_seq, now_ms=now_ms)
+            put_meta(tx, memory.OTHER_HISTORY, [welcome.held_seq, welcome.held_id])
+            return 0
+
+    def stream(self, arrived: StreamArrived, *, via: str) -> int:
+        """Take positions of our office's stream. After the return the caller may acknowledge `arrived.last`.
+
+        Returns: how many ops were new.
+        """
+        op_blobs = [blob for what, blob in arrived.items if what == STREAM_OP]
+        others = [(what, blob) for what, blob in arrived.items if what != STREAM_OP]
+
+        def rest(tx: Connection) -> None:
+            for what, blob in others:
+                self._take_other(tx, what, blob)
+            memory.set_stream_place(tx, arrived.epoch, arrived.last)
+            memory.note_contact(tx, self._clock.now_ms())
+
+        return self.ops(op_blobs, via=via, also=rest)
+
+    def ops(self, blobs: Sequence[bytes], *, via: str, also: Callable[[Connection], None] | None = None) -> int:
+        """Verify and take ops in one transaction, together with what `also` writes.
+
+        An op that is not authentic, or whose case the fold stumbles over, is set aside; the others go on.
+        Returns: how many ops were new.
+        """
+        fresh, faulty = sort_out(blobs)
+        with self._store.read() as tx:
+            held = known(tx, [op.id for op in fresh])
+            roster = self._reference.roster(tx)
+        good, unproven = authentic((op for op in fresh if op.id not in held), roster, self._reference.trust)
+        faulty += unproven
+        repeats = [op.blob for op in fresh if op.id in held]
+        while True:
+            try:
+                with self._store.write() as tx:
+                    count = self._take_ops(tx, good, via=via)
+                    self._set_aside(tx, faulty)
+                    aside.handled(tx, [*(op.blob for op in good), *repeats])
+                    if also is not None:
+                        also(tx)
+                return count
+            except FoldFailed as error:
+                case = bytes.fromhex(str(error.facts["case"]))
+                log.error("ops of one case are set aside: %s", error.text)
+                faulty += [Faulty(op.blob, op.device, error) for op in good if op.case == case]
+                good = [op for op in good if op.case != case]
+
+    def document(self, blob: bytes) -> str | None:
+        """Take a document that is whole; returns its kind if it was news, else None. A bad one is set aside."""
+        try:
+            with self._store.write() as tx:
+                opened = take_document(tx, blob, self._reference.trust, arrived_ms=self._clock.now_ms())
+        except StaleDocument:
+            return None  # a newer one is here already
+        except RemoteProtocolError as error:
+            with self._store.write() as tx:
+                self._set_aside(tx, [Faulty(blob, b"", error)], what="document")
+            return None
+        if opened.kind == "roster":
+            self.retry(UnknownSender.code)
+        if opened.kind == "calendar":
+            with self._store.write() as tx:
+                reckon_all(tx, self._reference.calendar(tx), now_ms=self._clock.now_ms())
+        return opened.kind
+
+    def chunk(self, chunk: Chunk) -> str:
+        """Store a piece of an attachment; what became of it in the words of `put_chunk`."""
+        with self._store.write() as tx:
+            return put_chunk(tx, chunk.sha256, chunk.index, chunk.data)
+
+    def problem(self, code: str, text: str, about: bytes) -> None:
+        """Keep what the hub could not handle where a person sees it."""
+        error = HubProblem(f"{code}: {text}")
+        with self._store.write() as tx:
+            aside.put(tx, "problem", about or code.encode(), error, now_ms=self._clock.now_ms())
+
+    def retry(self, code: str | None = None) -> int:
+        """Try again what was set aside (with this code, if named). Returns how many ops were new."""
+        with self._store.read() as tx:
+            blobs = [one.blob for one in aside.listed(tx, what="op", code=code)]
+        return self.ops(blobs, via="aside") if blobs else 0
+
+    def _take_ops(self, tx: Connection, ops: Sequence[Op], *, via: str) -> int:
+        if not ops:
+            return 0
+        now_ms = self._clock.now_ms()
+        outcomes = append_many(tx, ops, arrived_ms=now_ms, via=via)
+        views = refold(tx, touched(outcomes), fresh=ops)
+        keep_due(tx, views, self._reference.calendar(tx), now_ms=now_ms)
+        refused = {op_id for view in views for op_id in view.refused}
+        for op in ops:
+            if op.kind == OpKind.ATTACH and op.id not in refused:
+                _declare(tx, op, now_ms)
+        return sum(outcome.state != "repeat" for outcome in outcomes)
+
+    def _take_other(self, tx: Connection, what: int, blob: bytes) -> None:
+        try:
+            if what == STREAM_RECEIPT:
+                take_receipt(tx, blob, self._reference.trust, self._keys.incarnation, self._clock)
+            else:
+                raise UnknownVersion(f"a stream item of kind {what}, which this program does not know")
+        except RemoteProtocolError as error:
+            self._set_aside(tx, [Faulty(blob, b"", error)], what="receipt" if what == STREAM_RECEIPT else "notice")
+
+    def _set_aside(self, tx: Connection, faulty: Iterable[Faulty], *, what: str = "op") -> None:
+        for one in faulty:
+            kept = aside.put(tx, what, one.blob, one.error, author=one.author, now_ms=self._clock.now_ms())
+            log.warning("set aside: %s, %s%s", what, one.error.code, "" if kept else ", not kept: too many already")
+
+
+def _declare(tx: Connection, op: Op, now_ms: int) -> None:
+    """Note that the bytes of an attach op are wanted; sizes beyond the limit are not, whoever asks for it."""
+    size, sha256 = op.body.get("size"), op.body.get("sha256")
+    if type(size) is int and 0 < size <= chunks.FILE_BYTES_MAX and type(sha256) is bytes and len(sha256) == 32:
+        declare_file(tx, sha256, size, now_ms=now_ms)

@@ -1,0 +1,97 @@
+"""What the link reads from this device's store: greeting, ops to offer, chunks to serve, content to ask for.
+
+For: the port `protocol.link.EdgeSource` over the ledger and the outbox; each answer is a read of its own.
+May not: write; send; decide when (the link does).
+Spec: docs/protocol/link.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from conflict.ledger.chains import chain
+from conflict.ledger.files import incomplete_files, missing_chunks, read_chunk
+from conflict.ledger.schema import files as files_table
+from conflict.ledger.store import Store
+from edge import memory, outbox
+from edge.config import SOFTWARE
+from edge.reference import Reference
+from edge.sync.wanted import Wanted
+from protocol.keys import DeviceKeys
+from protocol.link import HelloState
+
+FILES_LOOKED_AT = 50  # incomplete attachments considered for one want
+
+
+class StoreSource:
+    """Also remembers which ops it gave out since `taken_out` was last asked, so that the outbox can note the offer."""
+
+    def __init__(
+        self, store: Store, keys: DeviceKeys, reference: Reference, wanted: Wanted, mono_ms: Callable[[], int]
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._reference = reference
+        self._wanted = wanted
+        self._mono_ms = mono_ms
+        self._given: list[tuple[int, int]] = []
+
+    def hello(self) -> HelloState:
+        with self._store.read() as tx:
+            counts = outbox.counts(tx)
+            epoch, position = memory.stream_place(tx)
+            head, _id = chain(tx, self._keys.incarnation)
+            return HelloState(
+                software=SOFTWARE,
+                documents=self._reference.versions(tx),
+                epoch=epoch,
+                pos=position,
+                head_seq=head,
+                counts={
+                    "pending": counts["pending"] + counts["offered"],
+                    "waiting": counts["waiting"],
+                    "refused": counts["refused"],
+                },
+                urgent=outbox.holds_urgent(tx),
+            )
+
+    def offers(self, after: int, *, bytes_max: int, count_max: int) -> list[tuple[int, bytes]]:
+        with self._store.read() as tx:
+            rows = outbox.unsettled(tx, after=after, limit=count_max)
+        chosen: list[tuple[int, bytes]] = []
+        size = 0
+        for seq, blob in rows:
+            size += len(blob)
+            if chosen and size > bytes_max:
+                break
+            chosen.append((seq, blob))
+        if chosen:
+            self._given.append((chosen[0][0], chosen[-1][0]))
+        return chosen
+
+    def lowest_unsettled(self) -> int | None:
+        with self._store.read() as tx:
+            return outbox.lowest_unsettled(tx)
+
+    def wants(self) -> list[tuple[bytes, list[list[int]]]]:
+        with self._store.read() as tx:
+            files = [(sha256, size) for _row, sha256, size in incomplete_files(tx, limit=FILES_LOOKED_AT)]
+            return self._wanted.next_wants(
+                files, lambda sha256, size: missing_chunks(tx, sha256, size), self._mono_ms()
+            )
+
+    def chunk(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
+        with self._store.read() as tx:
+            data = read_chunk(tx, sha256, index)
+            if data is None:
+                return None
+            whole = files_table.c.complete == 1
+            size = tx.execute(select(files_table.c.size).where(files_table.c.sha256 == sha256, whole)).scalar_one()
+            return size, data
+
+    def taken_out(self) -> list[tuple[int, int]]:
+        """(first, last) numbers of the ops given out since the last call."""
+        given, self._given = self._given, []
+        return given

@@ -1,0 +1,121 @@
+"""What this device lacks and may get from the hub: newer documents first, then bytes of attachments.
+
+For: choosing what to ask for next; putting documents together from chunks; not insisting on what the hub lacks too.
+May not: write the store (edge/sync/intake.py does); believe anything (documents are verified when taken in).
+Spec: docs/protocol/chunks.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from protocol import chunks
+from protocol.messages import Chunk
+
+PATIENCE_MS = 45_000  # content asked for so long without a new piece makes room for the next one
+REST_MS_MAX = 600_000  # what the hub does not give is tried again after a rest that doubles up to this
+REST_MS_FIRST = 30_000
+DOCUMENT_BYTES_MAX = 8 * 2**20  # a roster of a large county has about 1 MiB
+
+MissingChunks = Callable[[bytes, int], list[list[int]]]  # (hash, size) -> inclusive ranges of chunk numbers
+
+
+@dataclass(slots=True)
+class _Quest:
+    """One content that is lacked. progress_ms: when a piece came last; rest_until_ms: not asked for before."""
+
+    size: int
+    progress_ms: int = 0
+    rest_until_ms: int = 0
+    rests: int = 0
+    pieces: dict[int, bytes] = field(default_factory=dict)
+
+
+class Wanted:
+    """Lives as long as the loop; after a restart everything is asked for again, attachments only for missing pieces."""
+
+    def __init__(self) -> None:
+        self._documents: dict[bytes, _Quest] = {}
+        self._kinds: dict[str, tuple[int, bytes]] = {}  # newest offered version and hash by kind
+        self._files: dict[bytes, _Quest] = {}
+
+    def offer_documents(self, offered: Iterable[tuple[str, int, int, bytes, int]], held: dict[str, int]) -> None:
+        """Note what the hub offers: [kind, version, base, sha256, size]; only what is newer than held is wanted."""
+        for kind, version, base, sha256, size in offered:
+            newest = self._kinds.get(kind, (0, b""))
+            usable = version > held.get(kind, 0) and base <= held.get(kind, 0) and 0 < size <= DOCUMENT_BYTES_MAX
+            if not usable or version < newest[0] or sha256 in self._documents:
+                continue
+            self._documents.pop(newest[1], None)
+            self._kinds[kind] = (version, sha256)
+            self._documents[sha256] = _Quest(size)
+
+    def take_piece(self, chunk: Chunk, mono_ms: int) -> bytes | None:
+        """Take a chunk of a document; returns the whole when its hash is right. None if there is more to come, or if
+        the chunk is of no document that we want (then it is an attachment's)."""
+        quest = self._documents.get(chunk.sha256)
+        if quest is None or not chunks.fits(quest.size, chunk.index, chunk.data):
+            return None
+        quest.pieces[chunk.index] = chunk.data
+        quest.progress_ms = mono_ms
+        if len(quest.pieces) < chunks.count_of(quest.size):
+            return None
+        whole = b"".join(quest.pieces[index] for index in range(len(quest.pieces)))
+        if hashlib.sha256(whole).digest() != chunk.sha256:
+            quest.pieces.clear()
+            return None
+        del self._documents[chunk.sha256]
+        return whole
+
+    def is_document(self, sha256: bytes) -> bool:
+        """Whether a chunk of this content belongs to a document that is wanted."""
+        return sha256 in self._documents
+
+    def file_progress(self, sha256: bytes, mono_ms: int, *, whole: bool) -> None:
+        """A piece of an attachment was stored."""
+        if whole:
+            self._files.pop(sha256, None)
+        elif sha256 in self._files:
+            self._files[sha256].progress_ms = mono_ms
+            self._files[sha256].rests = 0
+
+    def restart(self) -> None:
+        """The line was down: nothing is to blame for silence, every content has its turn again."""
+        for quest in (*self._documents.values(), *self._files.values()):
+            quest.progress_ms = quest.rest_until_ms = quest.rests = 0
+
+    def open_documents(self) -> int:
+        """How many documents are still to come."""
+        return len(self._documents)
+
+    def next_wants(
+        self, files: Iterable[tuple[bytes, int]], missing: MissingChunks, mono_ms: int
+    ) -> list[tuple[bytes, list[list[int]]]]:
+        """The one content to ask for now with its missing ranges, or nothing.
+
+        Args:    files: (hash, size) of incomplete attachments, oldest first. missing: their missing ranges.
+        """
+        for sha256, quest in self._documents.items():
+            absent = [index for index in range(chunks.count_of(quest.size)) if index not in quest.pieces]
+            if self._awake(quest, mono_ms):
+                return [(sha256, chunks.ranges(absent))]
+        for sha256, size in files:
+            quest = self._files.setdefault(sha256, _Quest(size))
+            if self._awake(quest, mono_ms):
+                return [(sha256, missing(sha256, size))]
+        return []
+
+    def _awake(self, quest: _Quest, mono_ms: int) -> bool:
+        """Whether to ask (on) for this now; content without progress is sent to rest so that others have their turn."""
+        if mono_ms < quest.rest_until_ms:
+            return False
+        if quest.progress_ms == 0 or quest.rest_until_ms > quest.progress_ms:
+            quest.progress_ms = mono_ms  # the turn begins
+            quest.rest_until_ms = 0
+        if mono_ms - quest.progress_ms <= PATIENCE_MS:
+            return True
+        quest.rest_until_ms = mono_ms + min(REST_MS_MAX, REST_MS_FIRST << min(quest.rests, 10))
+        quest.rests += 1
+        return False

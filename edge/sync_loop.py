@@ -1,0 +1,273 @@
+"""The sync loop: store -> link -> carrier and back. Owns the clock of the conversation and its retries.
+
+For: one round (`edge sync`) or running on (`edge run`); every event is saved before it is acknowledged.
+May not: think about cases (conflict/), about envelopes (protocol/) or about connections (the carrier); stop because of
+one bad envelope, op or document.
+Spec: docs/protocol/link.md.  Manual: docs/operating/edge.md, "Synchronising".
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from conflict.ledger.store import Store
+from edge import outbox
+from edge.clock import Clock
+from edge.reference import Reference
+from edge.sync.intake import Intake
+from edge.sync.source import StoreSource
+from edge.sync.wanted import Wanted
+from protocol import topics
+from protocol.envelope import open_envelope
+from protocol.errors import RemoteProtocolError, StoreError, TransportError, UnknownSender
+from protocol.keys import DeviceKeys
+from protocol.link import (
+    ChunkArrived,
+    DocumentsOffered,
+    EdgeLink,
+    Event,
+    ProblemArrived,
+    StreamArrived,
+    WelcomeArrived,
+)
+from protocol.roster import Device
+from protocol.trust import Trust, fingerprint
+
+TURN_S = 0.2  # how often new work of `case` commands is looked for; the wish is at most 1 s
+QUIET_MS = 1_500  # a round ends when nothing came or had to go for so long
+STORE_REST_S = 5.0  # after the store refused (full disk, locked) before the next try
+VIA = "mqtt"
+
+log = logging.getLogger("liandong.edge.sync")
+
+
+class Carrier(Protocol):
+    """What the loop needs of a carrier; protocol.carriers.mqtt.MqttCarrier has it."""
+
+    generation: int
+    reason: str
+
+    @property
+    def state(self) -> str: ...
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def reconnect(self) -> None: ...
+    def publish(self, topic: str, payload: bytes) -> bool: ...
+    def receive(self, timeout: float = 0.0) -> tuple[str, bytes] | None: ...
+    def wait(self, timeout: float) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round did. pending: ops that still have no word of the hub; complete: it ended because all was quiet."""
+
+    sent: int
+    received: int
+    pending: int
+    complete: bool
+
+
+class SyncLoop:
+    """One device's loop over one carrier. Runs in one thread; `case` commands write the store beside it."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: DeviceKeys,
+        reference: Reference,
+        clock: Clock,
+        carrier: Carrier,
+        *,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+        fraction: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._reference = reference
+        self._clock = clock
+        self._carrier = carrier
+        self._random_bytes = random_bytes
+        self._fraction = fraction
+        self._wanted = Wanted()
+        self._source = StoreSource(store, keys, reference, self._wanted, clock.mono_ms)
+        self._intake = Intake(store, keys, reference, clock)
+        self._link = self._new_link()
+        self._topic = topics.up(
+            topics.space(fingerprint(reference.trust.root_public)), topics.mailbox(keys.incarnation)
+        )
+        self._generation = 0
+        self._busy_ms = 0
+        self.sent = 0
+        self.received = 0
+
+    def run_once(self, timeout_s: float) -> Round:
+        """One round: offer what has no receipt, take what the hub has for us, until all is quiet or time is up.
+
+        Raises:  TransportError (`offline`) if the hub did not answer within the time.
+        """
+        begin = self._clock.mono_ms()
+        self._carrier.start()
+        try:
+            while self._clock.mono_ms() - begin < timeout_s * 1000:
+                self._carrier.wait(min(TURN_S, timeout_s))
+                self.turn()
+                if self._settled():
+                    return self._round(complete=True)
+            if not self._link.open:
+                raise self._offline()
+            return self._round(complete=False)
+        finally:
+            self._carrier.stop()
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """Turn until `stop` is set. A store that refuses is tried again; nothing is acknowledged meanwhile."""
+        self._carrier.start()
+        try:
+            while not stop.is_set():
+                self._carrier.wait(TURN_S)
+                try:
+                    self.turn()
+                except StoreError as error:
+                    log.error("the store refused: %s; trying again in %d s", error.text, STORE_REST_S)
+                    self._link = self._new_link()
+                    self._generation = 0
+                    stop.wait(STORE_REST_S)
+        finally:
+            self._carrier.stop()
+
+    def turn(self) -> None:
+        """One step: follow the connection, take in what came, give out what is due. Does not wait."""
+        self._follow_connection()
+        while (arrived := self._carrier.receive()) is not None:
+            self._open(arrived[1])
+        if self._carrier.state == "online":
+            self._give_out()
+
+    def _follow_connection(self) -> None:
+        now = self._clock.mono_ms()
+        if self._carrier.state != "online":
+            if self._generation:
+                self._generation = 0
+                self._link.lost()
+        elif self._carrier.generation != self._generation:
+            self._generation = self._carrier.generation
+            self._wanted.restart()
+            self._link.connected(now)
+            self._busy_ms = now
+        elif self._link.dead(now):
+            log.info("the line looks alive but nobody answers; dialling again")
+            self._link.lost()
+            self._generation = 0
+            self._carrier.reconnect()
+
+    def _open(self, payload: bytes) -> None:
+        try:
+            opened = open_envelope(payload, keys=self._keys, speaker=self._speaker)
+        except RemoteProtocolError as error:
+            log.warning("an envelope was passed over: %s", error.code)
+            return
+        self._busy_ms = self._clock.mono_ms()
+        if opened.unknown:
+            log.info("%d messages of a later version were passed over", opened.unknown)
+        for event in self._link.receive(opened, self._clock.mono_ms()):
+            self._handle(event)
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, StreamArrived):
+            self.received += self._intake.stream(event, via=VIA)
+            self._link.stream_committed(event.epoch, event.last)
+        elif isinstance(event, WelcomeArrived):
+            self._welcome(event)
+        elif isinstance(event, DocumentsOffered):
+            with self._store.read() as tx:
+                held = self._reference.versions(tx)
+            self._wanted.offer_documents(event.documents, held)
+        elif isinstance(event, ChunkArrived):
+            self._chunk(event)
+        elif isinstance(event, ProblemArrived):
+            log.warning("the hub reports a problem: %s", event.code)
+            self._intake.problem(event.code, event.text, event.about)
+
+    def _welcome(self, event: WelcomeArrived) -> None:
+        before = self._reference.trust
+        again = self._intake.welcome(event.welcome)
+        if again:
+            log.warning("the hub has lost %d ops that it had acknowledged; they are offered again", again)
+        if self._reference.trust != before:
+            self._link = self._new_link()  # the hub has new keys: greet it under them
+            self._generation = 0
+
+    def _chunk(self, event: ChunkArrived) -> None:
+        now = self._clock.mono_ms()
+        sha256 = event.chunk.sha256
+        if self._wanted.is_document(sha256):
+            whole = self._wanted.take_piece(event.chunk, now)
+            if whole is not None:
+                self._link.content_settled(sha256)
+                if self._intake.document(whole):
+                    self._link.greet_again(now)  # perhaps there are changes on top of it, or ops that waited for it
+            return
+        state = self._intake.chunk(event.chunk)
+        self._wanted.file_progress(sha256, now, whole=state == "complete")
+        if state in ("complete", "mismatch"):
+            self._link.content_settled(sha256)
+
+    def _give_out(self) -> None:
+        envelopes = self._link.poll(self._clock.mono_ms(), self._source)
+        for envelope in envelopes:
+            self._carrier.publish(self._topic, envelope)
+        if envelopes:
+            self._busy_ms = self._clock.mono_ms()
+        given = self._source.taken_out()
+        if given:
+            self.sent += sum(last - first + 1 for first, last in given)
+            with self._store.write() as tx:
+                for first, last in given:
+                    outbox.offered(tx, first, last, now_ms=self._clock.now_ms())
+
+    def _settled(self) -> bool:
+        """All that can be done now is done: greeted, every op has the hub's word, nothing came for a while."""
+        if not self._link.open or self._wanted.open_documents():
+            return False
+        if self._clock.mono_ms() - self._busy_ms < QUIET_MS:
+            return False
+        return self._source.lowest_unsettled() is None
+
+    def _round(self, *, complete: bool) -> Round:
+        with self._store.read() as tx:
+            counts = outbox.counts(tx)
+        return Round(self.sent, self.received, counts["pending"] + counts["offered"], complete)
+
+    def _offline(self) -> TransportError:
+        reason = self._carrier.reason if self._carrier.state != "online" else "the hub does not answer"
+        return TransportError(
+            f"The county cannot be reached ({reason}). Nothing is lost; everything is sent when the line is back.",
+            f"暂时无法连接县中心（{reason}）。数据已保存在本机，线路恢复后会自动发送。",
+        )
+
+    def _new_link(self) -> EdgeLink:
+        return EdgeLink(
+            keys=self._keys,
+            peer=hub_device(self._reference.trust),
+            fraction=self._fraction,
+            random_bytes=self._random_bytes,
+        )
+
+    def _speaker(self, incarnation: bytes) -> Device:
+        """Only the certified hub speaks to a device."""
+        hub = hub_device(self._reference.trust)
+        if incarnation != hub.incarnation:
+            raise UnknownSender("the envelope is not from the hub that the county root certifies")
+        return hub
+
+
+def hub_device(trust: Trust) -> Device:
+    """The hub as the peer of a link: what the root certified, whatever the roster says of it."""
+    hub = trust.hub
+    return Device(hub.incarnation, trust.county, "hub", hub.sign_public, hub.seal_public, hub.suite, hub.since_ms)
