@@ -114,7 +114,7 @@ def _fault(op: Op, roster: Roster) -> RemoteProtocolError | None:
         return UnknownSender("The roster names no such device.", "名册中没有该设备。")
     if op.office != device.office:
         return WrongOffice("The op names another office than its device's.", "该条目的机构与其设备登记的机构不符。")
-    if (op.role == Role.HUB) != (device.role == "hub"):
+    if op.role == Role.HUB and device.role != "hub":
         return WrongRole("Only the hub speaks as the hub.", "只有县中心可以使用县中心角色。")
     if op.suite != device.suite or op.suite not in roster.suites:
         return SuiteNotAllowed(

@@ -7,7 +7,7 @@ Spec: docs/protocol/chunks.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, select
 
@@ -19,18 +19,20 @@ from hub import schema
 from protocol import chunks
 from protocol.op import ID_BYTES, Op
 
+NAMING = frozenset({OpKind.ATTACH, OpKind.KEEP_DUPLICATE})  # kinds of op that name files
 WANTS_MAX = 4  # contents that one device is asked for in turn; the link asks for one at a time
 
 
 def declare(tx: Connection, ops: Iterable[Op], *, now_ms: int) -> None:
-    """Note the files that these attach ops name: they are wanted from the ops' authors until they are here."""
+    """Note the files that these ops name: they are wanted from the ops' authors until they are here.
+
+    A kept case takes the materials of its duplicate over: its offices may fetch them too.
+    """
     rows = []
     for op in ops:
-        named = _named(op)
-        if named is not None:
-            sha256, size = named
+        for sha256, size in _named(op):
             files.declare_file(tx, sha256, size, now_ms=now_ms)
-            rows.append({"sha256": sha256, "device": op.device, "size": size, "case_id": op.case})
+            rows.append({"sha256": sha256, "device": op.device, "case_id": op.case, "size": size})
     insert_new(tx, schema.file_source, rows)
 
 
@@ -74,10 +76,11 @@ def piece(tx: Connection, office: str, sha256: bytes, index: int) -> tuple[int, 
     return None if data is None or size is None else (size, data)
 
 
-def _named(op: Op) -> tuple[bytes, int] | None:
-    if op.kind != OpKind.ATTACH:
-        return None
-    sha256, size = op.body.get("sha256"), op.body.get("size")
-    if type(sha256) is not bytes or len(sha256) != ID_BYTES or type(size) is not int:
-        return None
-    return (sha256, size) if 0 < size <= chunks.FILE_BYTES_MAX else None
+def _named(op: Op) -> list[tuple[bytes, int]]:
+    entries = [op.body] if op.kind == OpKind.ATTACH else op.body.get("materials", [])
+    found = [(entry.get("sha256"), entry.get("size")) for entry in entries if isinstance(entry, Mapping)]
+    return [
+        (sha256, size)
+        for sha256, size in found
+        if type(sha256) is bytes and len(sha256) == ID_BYTES and type(size) is int and 0 < size <= chunks.FILE_BYTES_MAX
+    ]

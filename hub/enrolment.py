@@ -8,7 +8,7 @@ Spec: docs/protocol/trust.md, "Enrolment".  Manual: docs/operating/hub.md, "Enro
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,10 +44,12 @@ class NewCode:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The answer to a request; its broker account must be written before it leaves. new: the roster changed."""
+    """The answer to a request. new: the roster changed. accounts: broker accounts to write (`write_accounts`) after the
+    commit and before the answer leaves: user and password."""
 
     answer: JoinAnswer
     new: bool
+    accounts: tuple[tuple[str, str], ...]
 
 
 def make_code(
@@ -61,11 +63,11 @@ def make_code(
     random_bytes: Callable[[int], bytes],
     valid_ms: int = CODE_VALID_MS,
 ) -> NewCode:
-    """A code for one device of `office`. After the commit write its broker account.
+    """A code for one device of `office`. After the commit write its broker account (`write_accounts`).
 
     Raises:  UnknownOffice if the county has none of this code, it is retired, or it lies above the county.
     """
-    _office(roster, office)
+    known_office(roster, office)
     secret = random_bytes(SECRET_BYTES)
     expires_ms = now_ms + valid_ms
     user, password = join_account(secret)
@@ -97,18 +99,18 @@ def admit(
     """Answer a join request whose seal and signature held: the device enters the roster, or is told why not.
 
     The same machine asking again with the same code gets the same answer (the first may have been lost) with a new
-    broker password. Every refusal is recorded. After the commit write the account that the answer names.
+    broker password. Every refusal is recorded.
 
     Args:    with_documents: put roster, catalogue and calendar into the answer (when files are exchanged).
     """
     incarnation = incarnation_of(request.sign_public, request.seal_public, request.suite)
     try:
         used_before = _redeem(tx, shelf.roster, request, incarnation, now_ms)
-    except RemoteProtocolError as error:
+    except (RemoteProtocolError, UnknownOffice) as error:
         one = refusals.Refusal("join", incarnation, error.code, error.text_zh, incarnation, request.office)
         refusals.record(tx, one, now_ms=now_ms)
         refused = JoinAnswer(request.county, request.office, incarnation, error.code, error.text_zh, "", "", now_ms)
-        return Admission(refused, False)
+        return Admission(refused, False, ())
     if not used_before:
         device = Device(
             incarnation=incarnation,
@@ -133,7 +135,7 @@ def admit(
         now_ms,
         shelf.whole() if with_documents else (),
     )
-    return Admission(answer, not used_before)
+    return Admission(answer, not used_before, ((user, password),))
 
 
 def set_state(
@@ -163,12 +165,8 @@ def set_state(
     return changed
 
 
-def device_mark(sign_public: bytes) -> str:
-    """Twenty digits that the office reads out and the administrator compares."""
-    return spoken(fingerprint(sign_public))
-
-
-def _office(roster: Roster, code: str) -> Office:
+def known_office(roster: Roster, code: str) -> Office:
+    """The office of this code inside the county. Raises UnknownOffice if there is none or it is retired."""
     office = roster.office(code)
     if office is None or office.retired or not code.startswith(roster.county):
         raise UnknownOffice(
@@ -177,6 +175,11 @@ def _office(roster: Roster, code: str) -> Office:
             office=code,
         )
     return office
+
+
+def device_mark(sign_public: bytes) -> str:
+    """Twenty digits that the office reads out and the administrator compares."""
+    return spoken(fingerprint(sign_public))
 
 
 def _redeem(tx: Connection, roster: Roster, request: JoinRequest, incarnation: bytes, now_ms: int) -> bool:
@@ -191,12 +194,18 @@ def _redeem(tx: Connection, roster: Roster, request: JoinRequest, incarnation: b
         raise CodeUsed("The code was already used by another device.", "该入网码已被另一台设备使用。")
     if now_ms > row.expires_ms:
         raise CodeExpired("The code has expired; ask for a new one.", "该入网码已过期，请重新申请。")
-    _office(roster, request.office)
+    known_office(roster, request.office)
     device = roster.device(incarnation)
     if device is not None:
         raise CodeUsed("These keys already belong to a device of the county.", "该设备密钥已登记，请重新生成。")
     tx.execute(update(schema.code).where(schema.code.c.hash == mark).values(used_ms=now_ms, device=incarnation))
     return False
+
+
+def write_accounts(directory: Path, accounts: Iterable[tuple[str, str]]) -> None:
+    """Write broker accounts, user and password each. Repeating it is harmless."""
+    for user, password in accounts:
+        broker_accounts.write_password(directory, user, password)
 
 
 def tidy_accounts(tx: Connection, directory: Path, *, now_ms: int) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from conflict.ledger.meta import document_versions
 from conflict.ledger.store import Store, open_store
 from hub import broker_accounts, calendar_source, schema
 from hub.areas import load_areas
@@ -32,13 +33,13 @@ from hub.config import (
     write_secret,
 )
 from hub.documents import Shelf
-from hub.errors import DirectoryNotEmpty
+from hub.errors import BadConfig, DirectoryNotEmpty
 from hub.files import PUBLIC, sync_directory, write_durably
 from hub.state import new_epoch
 from hub.upward import schema as upward_schema
 from protocol import keys as device_keys
 from protocol import topics
-from protocol.errors import InputError
+from protocol.errors import InputError, RemoteProtocolError
 from protocol.keys import DeviceKeys
 from protocol.roster import Device, Office, Roster
 from protocol.suites import SEED_BYTES
@@ -113,8 +114,7 @@ def init_county(
             prepare_store(store)
             shelf = Shelf(trust, keys)
             with store.write() as tx:
-                shelf.refresh(tx)
-                if shelf.version("roster"):
+                if document_versions(tx):
                     raise DirectoryNotEmpty(
                         "The database already holds a county.", "该数据库中已有一个县级中心，请使用空数据库。"
                     )
@@ -130,7 +130,7 @@ def init_county(
         raise
     sync_directory(directory.parent)
     inside = sum(office.code.startswith(county) for office in offices)
-    return Made(county, name, inside, len(loaded), tuple(years), HubCard.from_bytes(_card(directory)).fingerprint)
+    return Made(county, name, inside, len(loaded), tuple(years), read_card(directory).fingerprint)
 
 
 def open_county(directory: Path) -> County:
@@ -140,7 +140,7 @@ def open_county(directory: Path) -> County:
     """
     config = read_config(directory)
     keys = read_keys(directory)
-    card = HubCard.from_bytes(_card(directory))
+    card = read_card(directory)
     blind_key = read_secret(directory, BLIND_KEY_NAME)
     store = open_store(config.store_place(directory))
     try:
@@ -205,5 +205,9 @@ def _fill(roster: Roster, offices: list[Office], keys: DeviceKeys, now_ms: int) 
     )
 
 
-def _card(directory: Path) -> bytes:
-    return read_secret(directory, CARD_NAME)
+def read_card(directory: Path) -> HubCard:
+    """The county's card. Raises BadConfig if it is missing or damaged."""
+    try:
+        return HubCard.from_bytes(read_secret(directory, CARD_NAME))
+    except RemoteProtocolError as error:
+        raise BadConfig(f"The hub card {CARD_NAME} is damaged.", f"中心名片 {CARD_NAME} 已损坏。") from error

@@ -57,13 +57,10 @@ class Taken:
 class Intake:
     """The hub's intake. One per process; calls do not overlap."""
 
-    def __init__(
-        self, store: Store, keys: DeviceKeys, shelf: Shelf, *, blind_key: bytes, now_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, store: Store, keys: DeviceKeys, shelf: Shelf, *, now_ms: Callable[[], int]) -> None:
         self._store = store
         self._keys = keys
         self._shelf = shelf
-        self._blind_key = blind_key
         self._now_ms = now_ms
         self._checker = Checker()
 
@@ -101,16 +98,16 @@ class Intake:
         with self._store.read() as tx:
             self._shelf.refresh(tx)
             stored = known(tx, parsed)
-        fresh = [pair for op_id, pair in parsed.items() if op_id not in stored]
+            aside = held.known(tx, (op_id for op_id in parsed if op_id not in stored))
+        fresh = [pair for op_id, pair in parsed.items() if op_id not in stored and op_id not in aside]
         authentic, forged = self._checker.split(fresh, self._shelf.roster)
         rejected += forged
-        taken = Taken(repeats=len(stored), refused=len(rejected), rejected=rejected)
-        if rejected:
-            self.refuse(refusals.of_rejected(one) for one in rejected)
+        taken = Taken(repeats=len(stored) + len(aside), refused=len(rejected), rejected=rejected)
         repeats = [parsed[op_id][0] for op_id in stored if parsed[op_id][1].answer_repeats]
+        if rejected:
+            taken.add(self._reject(rejected))
         if authentic or repeats:
-            via = arrivals[0].via
-            taken.add(self._take_safely(authentic, repeats, via))
+            taken.add(self._take_safely(authentic, repeats, arrivals[0].via))
         return taken
 
     def refuse(self, entries: Iterable[refusals.Refusal]) -> None:
@@ -160,6 +157,13 @@ class Intake:
             roster_changed=work.roster_changed,
         )
 
+    def _reject(self, rejected: Sequence[Rejected]) -> Taken:
+        with self._store.write(reserve=True) as tx:
+            work = self._work(tx)
+            work.reject(rejected)
+            work.finish()
+        return Taken(receipts=work.receipts, offices=work.offices)
+
     def _set_aside(self, op: Op, detail: str) -> Taken:
         """Hold one op that the program itself stumbles over; a person looks, and retries after an update."""
         with self._store.write() as tx:
@@ -170,4 +174,4 @@ class Intake:
         return Taken(held=1, receipts=work.receipts, offices=work.offices)
 
     def _work(self, tx: Connection) -> Work:
-        return Work(tx, self._keys, self._shelf, blind_key=self._blind_key, now_ms=self._now_ms())
+        return Work(tx, self._keys, self._shelf, now_ms=self._now_ms())

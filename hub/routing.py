@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from conflict.fold import CaseView
+from conflict.kinds import OpKind
 
+if TYPE_CHECKING:
+    from conflict.view import CaseView
+    from protocol.op import Op
+
+COUNTING = ("applied", "overtaken")
 DEPTH_MAX = 8  # province, city, county, township, village, and room for a level that some county has in between
 
 
@@ -35,6 +39,14 @@ def scope_of(participants: Iterable[str], parent: Callable[[str], str], county: 
     return frozenset(held)
 
 
-def participants(view: CaseView) -> list[str]:
-    """The offices that take part in a case: authors of ops that count, and targets of its hand-overs."""
-    return list(view.offices)
+def participants(view: CaseView, news: Iterable[Op]) -> set[str]:
+    """The offices that take part in a case: who opened it, authors of ops that count, targets of hand-overs that count.
+
+    An op that is refused makes its author no participant: nobody opens a case to himself by writing about it.
+
+    Args:    news: ops of the case that were not looked at before; targets of earlier ones hold the case already.
+    """
+    counting = {entry["op"]: entry["office"] for entry in view.timeline if entry["verdict"] in COUNTING}
+    targets = (op.body.get("to") for op in news if op.kind == OpKind.FORWARD and op.id in counting)
+    opener = [view.opener_office] if view.opener_office else []
+    return {*opener, *counting.values(), *(target for target in targets if isinstance(target, str))}

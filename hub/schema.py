@@ -129,13 +129,13 @@ notice = table(
     of=metadata,
 )
 
-# Which device can be asked for the bytes of a file that an attach op names.
+# Which device can be asked for the bytes of a file, and which case names it.
 file_source = table(
     "hub_file_source",
     Column("sha256", LargeBinary, primary_key=True),
     Column("device", LargeBinary, primary_key=True),
+    Column("case_id", LargeBinary, primary_key=True),
     Column("size", Int, nullable=False),
-    Column("case_id", LargeBinary, nullable=False),
     Index("hub_file_source_by_device", "device"),
     of=metadata,
 )
@@ -149,12 +149,23 @@ item_version = table(
     of=metadata,
 )
 
-blind = table(
+blind = Table(
     "hub_blind",
+    metadata,
+    Column(
+        "token", LargeBinary, primary_key=True
+    ),  # keyed hash about applicant and item; tells nothing without the key
     Column("case_id", LargeBinary, primary_key=True),
-    Column("token", LargeBinary, primary_key=True),  # keyed hash of applicant and item; tells nothing without the key
-    Column("near", Integer, nullable=False),  # True for a token that only makes a candidate (one digit wrong)
-    Index("hub_blind_by_token", "token"),
+    Index("hub_blind_by_case", "case_id"),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+)
+
+# Cases whose applicant is new or changed and that were not looked at yet.
+blind_due = table(
+    "hub_blind_due",
+    Column("case_id", LargeBinary, primary_key=True),
+    Column("since_ms", Int, nullable=False),
     of=metadata,
 )
 

@@ -47,12 +47,9 @@ def extend(tx: Connection, items: Mapping[str, Sequence[Item]]) -> None:
     offices = sorted(office for office, some in items.items() if some)
     if not offices:
         return
-    heads = dict.fromkeys(offices, 0)
-    fresh = set(offices)
-    for part in steps(offices):
-        for row in tx.execute(select(schema.head).where(schema.head.c.office.in_(part))):
-            heads[row.office] = row.pos
-            fresh.discard(row.office)
+    known = lengths(tx, offices)
+    heads = dict.fromkeys(offices, 0) | known
+    fresh = set(offices) - set(known)
     rows = [
         {"office": office, "pos": heads[office] + at, "what": one.what, "author": one.author, "ref": one.ref}
         for office in offices
@@ -105,9 +102,16 @@ def length(tx: Connection, office: str) -> int:
     return tx.scalar(select(schema.head.c.pos).where(schema.head.c.office == office)) or 0
 
 
-def lengths(tx: Connection) -> dict[str, int]:
-    """The last position of every stream."""
-    return {row.office: row.pos for row in tx.execute(select(schema.head))}
+def lengths(tx: Connection, offices: Iterable[str] | None = None) -> dict[str, int]:
+    """The last position of every stream, or of these offices' streams that have any."""
+    if offices is None:
+        return {row.office: row.pos for row in tx.execute(select(schema.head))}
+    found: dict[str, int] = {}
+    for part in steps(offices):
+        found.update(
+            (row.office, row.pos) for row in tx.execute(select(schema.head).where(schema.head.c.office.in_(part)))
+        )
+    return found
 
 
 def read(

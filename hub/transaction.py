@@ -7,23 +7,23 @@ Spec: docs/operating/hub.md, "Intake".  Decision: docs/decisions/0083-one-transa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from conflict.kinds import OpKind
+from conflict.kinds import OpKind, Role
 from conflict.ledger import receipts as outcomes_kept
 from conflict.ledger import schema as ledger
 from conflict.ledger.append import Outcome, append_many, touched
 from conflict.ledger.statements import steps
-from conflict.ledger.views import ops_by_id, refold
-from hub import contents, held, judge, notices, refusals, streams, upward_link
-from hub.author import Author
+from conflict.ledger.views import heads, ops_by_id, refold
+from hub import contents, duplicates, held, judge, notices, refusals, streams, upward_link
+from hub.arrival import Rejected
+from hub.author import HUB_STAFF, Author
 from hub.documents import Shelf
-from hub.duplicates import Finder
-from hub.routing import participants, scope_of
+from hub.routing import COUNTING, participants, scope_of
 from hub.streams import Item
 from hub.verdicts import ACCEPTED, REFUSED, WAITING, Verdict, receipts_for
 from protocol.keys import DeviceKeys
@@ -32,13 +32,13 @@ from protocol.receipt import sign_receipt
 from protocol.roster import ACTIVE, FROZEN, REVOKED, Roster
 
 if TYPE_CHECKING:
-    from conflict.fold import CaseView
+    from conflict.view import CaseView
 
 
 class Work:
     """One transaction's work. `take` batches, then `finish` once; the caller commits, and then only anything leaves."""
 
-    def __init__(self, tx: Connection, keys: DeviceKeys, shelf: Shelf, *, blind_key: bytes, now_ms: int) -> None:
+    def __init__(self, tx: Connection, keys: DeviceKeys, shelf: Shelf, *, now_ms: int) -> None:
         shelf.refresh(tx)
         self.tx = tx
         self.now_ms = now_ms
@@ -50,7 +50,6 @@ class Work:
         self.roster_changed = False
         self._keys = keys
         self._shelf = shelf
-        self._finder = Finder(tx, blind_key, now_ms=now_ms)
         self._author: Author | None = None
         self._recorded: dict[bytes, str] = {}  # op id -> refused or waiting, as it was before
         self._down: dict[str, list[Item]] = {}
@@ -80,13 +79,22 @@ class Work:
         ready = {outcome.op_id for outcome in outcomes if outcome.ready}
         judged = [op for op in new if op.id in ready] + woken
         new += self._add_hub_facts(judged, views)
-        contents.declare(self.tx, (op for op in judged if _counts(views, op)), now_ms=self.now_ms)
-        self._finder.look(views.values(), judged)
+        attached = [op for op in judged if op.kind in contents.NAMING and _counts(_entry(views.get(op.case), op.id))]
+        contents.declare(self.tx, attached, now_ms=self.now_ms)
+        duplicates.mark_due(self.tx, judged, now_ms=self.now_ms)
         upward_link.follow(self.tx, views.values(), now_ms=self.now_ms)
-        self._route(views, new)
+        self._route(views, new, [*new, *woken])
         self._judge(outcomes, {op.id: op for op in new}, views)
         self.stored += len(new)
         return list(views.values())
+
+    def write(
+        self, case: bytes, kind: OpKind, body: Mapping[str, Any], *, staff: str = HUB_STAFF, role: Role = Role.HUB
+    ) -> Op:
+        """An op of the hub about a case, by the same path as all ops. The caller has asked whether it is allowed."""
+        op = self.author.sign(kind, case=case, parents=heads(self.tx, case), body=body, staff=staff, role=role)
+        self.take([op], via="hub")
+        return op
 
     def answer_again(self, ops: Sequence[Op]) -> None:
         """Receipts once more for ops that were settled before. One that waits is not settled and gets none."""
@@ -97,6 +105,14 @@ class Work:
                 self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, ACCEPTED))
             elif before.outcome == REFUSED:
                 self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, REFUSED, before.code, before.reason))
+
+    def reject(self, rejected: Iterable[Rejected]) -> None:
+        """Record what is not authentic. Where the sender names itself as the author it gets a receipt that says so."""
+        for one in rejected:
+            refusals.record(self.tx, refusals.of_rejected(one), now_ms=self.now_ms)
+            if one.author == one.sender:
+                self.verdicts.append(Verdict(one.id, one.author, one.seq, None, REFUSED, one.code, one.reason))
+                self._recorded[one.id] = REFUSED  # written down just now, with its bytes
 
     def finish(self) -> None:
         """Write verdicts, receipts and streams."""
@@ -194,22 +210,26 @@ class Work:
     def _facts_about(self, op: Op, view: CaseView) -> list[tuple[OpKind, dict[str, object]]]:
         facts: list[tuple[OpKind, dict[str, object]]] = []
         against = judge.objection(op, self._shelf.terms)
-        if against is not None and op.id not in view.refused:
+        if against is not None and _counts(_entry(view, op.id)):
             facts.append((OpKind.VETO, {"of": op.id, "code": against.code, "reason": against.reason}))
         latest_ms = judge.bound(op, self.now_ms)
         if latest_ms is not None:
             facts.append((OpKind.TIME_BOUND, {"of": op.id, "latest_ms": latest_ms}))
         return facts
 
-    def _route(self, views: dict[bytes, CaseView], new: Sequence[Op]) -> None:
+    def _route(self, views: dict[bytes, CaseView], new: Sequence[Op], news: Sequence[Op]) -> None:
         """Put new ops into the streams of all offices that hold their cases, and whole cases into those that now do."""
         by_case: dict[bytes, list[Op]] = {case: [] for case in views}
         for op in new:
             by_case.setdefault(op.case, []).append(op)
+        of_case: dict[bytes, list[Op]] = {}
+        for op in news:
+            of_case.setdefault(op.case, []).append(op)
         held_by = streams.scopes(self.tx, by_case)
         entering: dict[bytes, list[str]] = {}
         for case, view in views.items():
-            scope = scope_of(participants(view), self._shelf.roster.parent, self._keys.county)
+            taking_part = participants(view, of_case.get(case, ()))
+            scope = scope_of(taking_part, self._shelf.roster.parent, self._keys.county)
             fresh = sorted(scope - held_by[case])
             if fresh:
                 entering[case] = fresh
@@ -275,18 +295,26 @@ class Work:
         return device.office if device else ""
 
 
-def _counts(views: dict[bytes, CaseView], op: Op) -> bool:
-    view = views.get(op.case)
-    return view is not None and op.id not in view.refused
+def _entry(view: CaseView | None, op_id: bytes) -> Mapping[str, Any] | None:
+    """The line of the timeline about an op, searched from the end, where new ops are."""
+    if view is None:
+        return None
+    return next((entry for entry in reversed(view.timeline) if entry["op"] == op_id), None)
+
+
+def _counts(entry: Mapping[str, Any] | None) -> bool:
+    return entry is not None and entry["verdict"] in COUNTING
 
 
 def _verdict(op: Op, view: CaseView | None, *, ready: bool, foreign: bool) -> Verdict:
     if foreign:
         text = "该条目引用了其他办件的条目，不能采纳。"
         return Verdict(op.id, op.device, op.seq, op.prev, REFUSED, "foreign_parent", text)
-    if not ready or view is None:
+    entry = _entry(view, op.id) if ready else None
+    if entry is None:
         return Verdict(op.id, op.device, op.seq, op.prev, WAITING, "missing_parent")
-    refused = view.refused.get(op.id)
-    if refused is not None:
-        return Verdict(op.id, op.device, op.seq, op.prev, REFUSED, refused[0], refused[1])
+    if entry["verdict"] == "refused":
+        return Verdict(op.id, op.device, op.seq, op.prev, REFUSED, entry["code"], entry["reason_zh"])
+    if entry["verdict"] == "waiting":
+        return Verdict(op.id, op.device, op.seq, op.prev, WAITING, entry["code"])
     return Verdict(op.id, op.device, op.seq, op.prev, ACCEPTED)

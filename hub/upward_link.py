@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select
 
 from conflict.ledger.statements import steps
+from hub.upward import sync_queue
 from hub.upward.forwards import above_county
-from hub.upward.queue import sync_queue
 from hub.upward.schema import upward
 
 if TYPE_CHECKING:
-    from conflict.fold import CaseView
+    from conflict.view import CaseView
 
 
 def follow(tx: Connection, views: Iterable[CaseView], *, now_ms: int) -> None:

@@ -7,7 +7,7 @@ Docs: docs/operating/upward.md, docs/protocol/city.md.
 """
 
 from hub.upward.address_file import load_address, save_address
-from hub.upward.answers import Answer
+from hub.upward.answers import Answer, retry_answer
 from hub.upward.city_state import call_now
 from hub.upward.client import CityAddress, CityClient
 from hub.upward.gateway import Desk, StepResult, resume, step
@@ -28,6 +28,7 @@ __all__ = [
     "overview",
     "requeue",
     "resume",
+    "retry_answer",
     "save_address",
     "step",
     "sync_queue",

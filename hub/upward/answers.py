@@ -15,10 +15,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, or_, select, update
 
 from conflict.ledger.statements import insert_new
-from hub.upward import backoff
+from hub.upward import backoff, reasons
+from hub.upward.errors import NothingToRetry
 from hub.upward.schema import answer as answers
 from hub.upward.schema import upward
-from hub.upward.tries import REASON_MAX, keep_receipt
+from hub.upward.tries import keep_receipt
+from protocol.errors import LiandongError
 
 NUMBER_MAX = 2**53
 ID_MAX = 200  # characters of an answer's id, a key, a receipt number
@@ -72,7 +74,7 @@ def _row_of(entry: Any, now_ms: int) -> dict[str, Any] | None:
     key, receipt, word = entry.get("key"), entry.get("receipt"), entry.get("kind")
     body, fault = _body_of(word, entry.get("body"))
     if not (_short(key) and _short(receipt) and _short(word)):
-        fault = "key, receipt or kind is missing"
+        fault = ("Key, receipt or kind is missing.", "缺少编号、回执号或类别。")
     state = "unreadable" if fault else "noted" if word in PROGRESS else "waiting"
     return {
         "id": name,
@@ -82,7 +84,7 @@ def _row_of(entry: Any, now_ms: int) -> dict[str, Any] | None:
         "kind": {"returned": "return", "decided": "decide"}.get(str(word), str(word)[:ID_MAX]),
         "body": json.dumps(body, ensure_ascii=False),
         "state": state,
-        "reason": fault,
+        **(reasons.reason("unreadable", *fault) if fault else reasons.NONE),
         "op": None,
         "tries": 0,
         "next_try_ms": now_ms,
@@ -90,26 +92,26 @@ def _row_of(entry: Any, now_ms: int) -> dict[str, Any] | None:
     }
 
 
-def _body_of(word: Any, body: Any) -> tuple[dict[str, str], str]:
-    """The part of an answer that goes into the op, and what is wrong with it ("" if nothing)."""
+def _body_of(word: Any, body: Any) -> tuple[dict[str, str], tuple[str, str] | None]:
+    """The part of an answer that goes into the op, and what is wrong with it in two languages (None if nothing)."""
     if not isinstance(body, dict):
-        return {}, "the body is not an object"
+        return {}, ("The body is not an object.", "答复内容格式不对。")
     texts = {key: value for key, value in body.items() if isinstance(value, str) and value}
     if word in PROGRESS:
-        return {}, ""
+        return {}, None
     wanted = {"returned": ("reason",), "decided": ("decision", "opinion")}.get(str(word))
     if wanted is None:
-        return texts, "a kind of answer that this program does not know"
+        return texts, ("A kind of answer that this program does not know.", "本程序不认识此类答复。")
     allowed = wanted if word == "returned" else (*wanted, "reasons", "remedies", "document")
     kept = {key: texts[key] for key in allowed if key in texts}
     absent = [key for key in wanted if key not in kept]
     if absent:
-        return kept, f"{', '.join(absent)} is missing"
+        return kept, (f"Missing: {', '.join(absent)}.", f"缺少：{'、'.join(absent)}。")
     if any(len(value) > TEXT_MAX for value in kept.values()):
-        return kept, f"a text is longer than {TEXT_MAX} characters"
+        return kept, (f"A text is longer than {TEXT_MAX} characters.", f"文字超过 {TEXT_MAX} 字。")
     if word == "decided" and kept["decision"] not in DECISIONS:
-        return kept, "the decision is none of " + ", ".join(DECISIONS)
-    return kept, ""
+        return kept, (f"The decision is none of {', '.join(DECISIONS)}.", "决定类型不在规定范围内。")
+    return kept, None
 
 
 def _short(value: Any) -> bool:
@@ -128,7 +130,7 @@ def keep_take(tx: Connection, forward_op: bytes, receipt: str, bundle_sha256: st
         "kind": "take",
         "body": json.dumps({"reference": receipt}, ensure_ascii=False),
         "state": "waiting",
-        "reason": "",
+        **reasons.NONE,
         "op": None,
         "tries": 0,
         "next_try_ms": now_ms,
@@ -190,23 +192,34 @@ def is_waiting(tx: Connection, answer_id: str) -> bool:
 
 def handed(tx: Connection, answer: Answer, op: bytes, *, now_ms: int) -> None:
     """The hub's op carries the answer; a final one ends the way up of its forward."""
-    _set(tx, answer.id, state="handed", op=op, since_ms=now_ms, reason="")
+    _set(tx, answer.id, state="handed", op=op, since_ms=now_ms, **reasons.NONE)
     if answer.kind != "take":
         still = upward.c.state.not_in(("answered", "withdrawn"))
         row = update(upward).where(upward.c.forward_op == answer.forward_op, still)
-        tx.execute(row.values(state="answered", since_ms=now_ms, reason_code="", reason=""))
+        tx.execute(row.values(state="answered", since_ms=now_ms, **reasons.NONE))
 
 
-def refused(tx: Connection, answer: Answer, code: str, text: str, *, now_ms: int) -> None:
+def refused(tx: Connection, answer: Answer, error: LiandongError, *, now_ms: int) -> None:
     """The rules of the case do not allow the answer (any more): kept and shown, for a person to settle with the city."""
-    _set(tx, answer.id, state="refused", reason=f"{code}: {text}"[:REASON_MAX], since_ms=now_ms)
+    _set(tx, answer.id, state="refused", since_ms=now_ms, **reasons.reason_of(error))
 
 
-def later(tx: Connection, answer: Answer, text: str, *, now_ms: int) -> None:
+def retry_answer(tx: Connection, answer_id: str, *, now_ms: int) -> None:
+    """A person orders that a refused answer is handed over again, after the case was put right.
+
+    Raises:  NothingToRetry if no refused answer has this id.
+    """
+    found = update(answers).where(answers.c.id == answer_id, answers.c.state == "refused")
+    if not tx.execute(found.values(state="waiting", next_try_ms=now_ms, since_ms=now_ms, **reasons.NONE)).rowcount:
+        raise NothingToRetry("No answer of the city with this id was refused.", "没有该编号的被拒答复。")
+
+
+def later(tx: Connection, answer: Answer, what: str, *, now_ms: int) -> None:
     """Handing over failed for a reason of our own: again later, others go on."""
     tries = int(tx.execute(select(answers.c.tries).where(answers.c.id == answer.id)).scalar_one()) + 1
     wait_ms = backoff.row_wait_ms(tries)
-    _set(tx, answer.id, tries=tries, next_try_ms=now_ms + wait_ms, reason=text[:REASON_MAX])
+    why = reasons.reason("internal", f"A fault of the program: {what}.", f"程序故障：{what}。")
+    _set(tx, answer.id, tries=tries, next_try_ms=now_ms + wait_ms, **why)
 
 
 def _set(tx: Connection, answer_id: str, **values: Any) -> None:

@@ -17,7 +17,7 @@ from hub.upward.errors import BundleIncomplete, BundleTooLarge
 from hub.upward.forwards import UpwardForward
 
 if TYPE_CHECKING:
-    from conflict.fold import CaseView
+    from conflict.view import CaseView
 
 VERSION = 1
 FILES_BYTES_MAX = 64 * 2**20  # 64 MiB of materials; in base64 the body stays below the city's 96 MiB
@@ -62,7 +62,7 @@ def missing_of(view: CaseView, has_file: HasFile) -> list[Missing]:
     missing += [
         Missing("conflict", conflict["field"])
         for conflict in view.conflicts
-        if conflict.get("open") and conflict.get("field") in APPLICANT_FIELDS
+        if conflict["open"] and conflict["kind"] == "field" and conflict["class"] == "identity"
     ]
     present = {material["material"] for material in view.materials}
     missing += [Missing("material", name) for name in _required(view) if name not in present]

@@ -15,8 +15,7 @@ from conflict.ledger import errors, files, views
 from hub.upward.forwards import UpwardForward, upward_forwards
 
 if TYPE_CHECKING:
-    from conflict.fold import CaseView
-
+    from conflict.view import CaseView
     from protocol.op import Op
 
 
@@ -43,7 +42,7 @@ class Files:
 
 
 def view_of(tx: Connection, case: bytes) -> CaseView:
-    """The view of the case, folded now. Raises UnknownCase if this store has no op of it."""
+    """The kept view of the case. Raises UnknownCase if this store has no op of it."""
     return views.view(tx, case)
 
 

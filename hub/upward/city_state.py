@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select, update
 
 from conflict.ledger.statements import insert_new
 from hub.upward import backoff
+from hub.upward.reasons import REASON_MAX
 from hub.upward.schema import city
-from hub.upward.tries import REASON_MAX
 from protocol.errors import LiandongError
 
 POLL_MS = 5_000  # how often the feed is read while all is well
@@ -31,6 +31,7 @@ class CityState:
     contact_ms: int = 0
     problem_code: str = ""
     problem: str = ""
+    problem_zh: str = ""
     problem_since_ms: int = 0
 
     def may_call(self, now_ms: int) -> bool:
@@ -50,7 +51,16 @@ def read(tx: Connection) -> CityState:
 
 def in_touch(tx: Connection, now_ms: int) -> None:
     """The city answered a call as it should."""
-    _set(tx, failures=0, pause_until_ms=0, contact_ms=now_ms, problem_code="", problem="", problem_since_ms=0)
+    _set(
+        tx,
+        failures=0,
+        pause_until_ms=0,
+        contact_ms=now_ms,
+        problem_code="",
+        problem="",
+        problem_zh="",
+        problem_since_ms=0,
+    )
 
 
 def polled(tx: Connection, cursor: int, now_ms: int, *, more: bool) -> None:
@@ -80,7 +90,8 @@ def call_now(tx: Connection) -> None:
 def _problem(tx: Connection, error: LiandongError, now_ms: int) -> None:
     state = read(tx)
     since = state.problem_since_ms if state.problem_code == error.code else now_ms
-    _set(tx, problem_code=error.code, problem=error.text[:REASON_MAX], problem_since_ms=since)
+    said = {"problem": error.text[:REASON_MAX], "problem_zh": error.text_zh[:REASON_MAX]}
+    _set(tx, problem_code=error.code, problem_since_ms=since, **said)
 
 
 def _set(tx: Connection, **values: object) -> None:

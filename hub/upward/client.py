@@ -152,10 +152,19 @@ class CityClient:
     def withdraw(self, key: str, receipt: str, reason: str) -> None:
         """Tell the city that a case was taken back: by receipt number, or by key if no number ever reached us.
 
+        A city that does not know its own number (any more) is told by key, so that a later copy is not taken either.
+
         Raises:  CityUnreachable, CityUnclear, CityBusy, CityDenied; CityRefused if the case has already ended there.
         """
-        path = f"/api/cases/{quote(receipt, safe='')}" if receipt else f"/api/keys/{quote(key, safe='')}"
-        self._call("POST", f"{path}/withdraw", json={"reason": reason}, about_case=True)
+        parts: dict[str, Any] = {"json": {"reason": reason}, "about_case": True}
+        if receipt:
+            try:
+                self._call("POST", f"/api/cases/{quote(receipt, safe='')}/withdraw", **parts)
+                return
+            except CityRefused as error:
+                if error.facts.get("city_code") != "unknown_receipt":
+                    raise
+        self._call("POST", f"/api/keys/{quote(key, safe='')}/withdraw", **parts)
 
     def _call(self, method: str, path: str, *, about_case: bool = False, **parts: Any) -> dict[str, Any]:
         import httpx

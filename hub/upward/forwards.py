@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from protocol.op import Op
 
 if TYPE_CHECKING:
-    from conflict.fold import CaseView
+    from conflict.view import CaseView
 
 COUNTY_DIGITS = 6  # area codes with fewer digits are above the county: 4 city, 2 province
-ENDED_BELOW = {"withdrawn": "withdrawn", "voided": "voided", "refused": "acceptance refused"}
+ENDED_BELOW = {"withdrawn": "withdrawn", "voided": "voided", "refused": "acceptance_refused"}
 DECIDED = ("decided", "concluded", "delivered")
 KEY_DOMAIN = b"liandong upward key v1"
 
@@ -28,7 +28,7 @@ class UpwardForward:
     """One applied forward op with a target above the county.
 
     op: its id. office: who forwarded. target: area code, 4 digits city or 2 province. opinion: of the forward itself.
-    gone: why it must not be with the superior any more ("recalled", "withdrawn", …), "" while it counts.
+    gone: why it must not be with the superior any more (a key of reasons.GONE), "" while it counts.
     receipt: the superior's number from an applied take, "" before. ended: the superior returned or decided it.
     """
 

@@ -32,6 +32,7 @@ from hub.upward.errors import (
     CityUnclear,
     CityUnreachable,
 )
+from hub.upward.reasons import GONE
 from protocol.errors import LiandongError, RefusedError, StoreError, TransportError
 
 SENDS_MAX = 20  # bundles in one step
@@ -190,27 +191,37 @@ def _send(store: Store, city: City, forward_op: bytes, result: StepResult, now_m
     try:
         with store.read() as tx:
             body = build_body(parcel.head, case_facts.Files(tx).read)
-        receipt = city.hand_in(parcel.key, body)
-        with store.write() as tx:
-            answers.keep_take(tx, forward_op, receipt, sha256(body).hexdigest(), now_ms=now_ms)
-            city_state.in_touch(tx, now_ms)
-        result.sent += 1
+    except StoreError as error:  # a file of this case cannot be read; the others go on
+        _log.warning("upward: case %s cannot be bundled: %s", parcel.case.hex()[:12], error.code)
+        _postpone(store, parcel, error, backoff.row_wait_ms(parcel.attempts), now_ms, certain=True)
+        return
+    except BundleTooLarge as error:
+        _fail(store, forward_op, error, now_ms)
+        return
+    try:
+        receipt, digest = city.hand_in(parcel.key, body), sha256(body).hexdigest()
+    except CityHasOther as error:
+        receipt, digest = error.facts["receipt"], error.facts["body_sha256"]
+    except CityRefused as error:
+        _fail(store, forward_op, error, now_ms)
+        return
     except (CityUnreachable, CityDenied) as error:
         _postpone(store, parcel, error, 0, now_ms, certain=True)
         raise
-    except CityHasOther as error:
-        with store.write() as tx:
-            answers.keep_take(tx, forward_op, error.facts["receipt"], error.facts["body_sha256"], now_ms=now_ms)
-    except (CityRefused, BundleTooLarge) as error:
-        with store.write(reserve=True) as tx:
-            tries.fail(tx, forward_op, error, now_ms)
     except (CityBusy, CityUnclear) as error:
         _postpone(store, parcel, error, max(_asked_for(error), backoff.row_wait_ms(parcel.attempts)), now_ms)
         if isinstance(error, CityBusy):
             raise
-    except StoreError as error:  # a file of this case cannot be read; the others go on
-        _log.warning("upward: case %s cannot be bundled: %s", parcel.case.hex()[:12], error.code)
-        _postpone(store, parcel, error, backoff.row_wait_ms(parcel.attempts), now_ms, certain=True)
+        return
+    with store.write() as tx:
+        answers.keep_take(tx, forward_op, receipt, digest, now_ms=now_ms)
+        city_state.in_touch(tx, now_ms)
+    result.sent += 1
+
+
+def _fail(store: Store, forward_op: bytes, error: LiandongError, now_ms: int) -> None:
+    with store.write(reserve=True) as tx:
+        tries.fail(tx, forward_op, error, now_ms)
 
 
 def _postpone(
@@ -221,11 +232,11 @@ def _postpone(
 
 
 def _tell(store: Store, city: City, row: Any, now_ms: int) -> None:
+    refusal: LiandongError | None = None
     try:
-        city.withdraw(row.key, row.receipt, row.reason)
-        note = ""
+        city.withdraw(row.key, row.receipt, GONE[row.reason_code][1])
     except CityRefused as error:
-        note = f"Too late to take it back: {error.text}"
+        refusal = error
     except (CityBusy, CityUnclear) as error:
         with store.write() as tx:
             wait_ms = max(_asked_for(error), backoff.row_wait_ms(row.tell_tries + 1))
@@ -234,7 +245,7 @@ def _tell(store: Store, city: City, row: Any, now_ms: int) -> None:
             raise
         return
     with store.write() as tx:
-        tries.told(tx, row.forward_op, note)
+        tries.told(tx, row.forward_op, refusal)
 
 
 def _ask(store: Store, city: City, forward_op: bytes, now_ms: int) -> None:
@@ -285,7 +296,7 @@ def _hand_over(store: Store, desk: Desk, answer: Answer, result: StepResult, now
             answers.handed(tx, answer, op, now_ms=now_ms)
     except RefusedError as error:
         with store.write(reserve=True) as tx:
-            answers.refused(tx, answer, error.code, error.text, now_ms=now_ms)
+            answers.refused(tx, answer, error, now_ms=now_ms)
         return
     except StoreError:
         raise

@@ -25,7 +25,8 @@ def list_queue(tx: Connection, *, states: Iterable[str] = (), case: bytes | None
 
     Args:    states: only these (schema.STATES); empty for all. case: only this one.
     Returns: per row: case, forward_op, number, target, urgent, state, since_ms, missing, receipt, city_state, attempts,
-             next_try_ms, code, reason, tell_city, answers [{id, kind, state, reason, op}].
+             next_try_ms, code, reason, reason_zh, tell_city, answers [{id, receipt, kind, state, since_ms, code, reason,
+             reason_zh, op}].
     """
     found = select(upward)
     wanted = list(states)
@@ -46,7 +47,8 @@ def list_queue(tx: Connection, *, states: Iterable[str] = (), case: bytes | None
 def overview(tx: Connection, *, now_ms: int) -> dict[str, Any]:
     """The line as a whole.
 
-    Returns: counts by state; city {contact_ms, paused, problem_code, problem, problem_since_ms, cursor};
+    Returns: counts by state; city {contact_ms, paused, problem_code, problem, problem_zh,
+             problem_since_ms, cursor};
              strays: answers for forwards that this hub does not know (yet); set_aside: answers that a person must see.
     """
     counts = {
@@ -65,6 +67,7 @@ def overview(tx: Connection, *, now_ms: int) -> dict[str, Any]:
             "paused": not state.may_call(now_ms),
             "problem_code": state.problem_code,
             "problem": state.problem,
+            "problem_zh": state.problem_zh,
             "problem_since_ms": state.problem_since_ms,
             "cursor": state.cursor,
         },
@@ -89,6 +92,7 @@ def _entry(row: Row[Any], said: list[dict[str, Any]]) -> dict[str, Any]:
         "next_try_ms": row.next_try_ms,
         "code": row.reason_code,
         "reason": row.reason,
+        "reason_zh": row.reason_zh,
         "tell_city": bool(row.tell_city),
         "answers": said,
     }
@@ -101,6 +105,8 @@ def _answer(row: Row[Any]) -> dict[str, Any]:
         "kind": row.kind,
         "state": row.state,
         "since_ms": row.since_ms,
+        "code": row.reason_code,
         "reason": row.reason,
+        "reason_zh": row.reason_zh,
         "op": None if row.op is None else row.op.hex(),
     }

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Row, and_, select, update
 
 from conflict.ledger.statements import insert_new
-from hub.upward import case_facts
+from hub.upward import case_facts, reasons
 from hub.upward.bundle import missing_of
 from hub.upward.errors import NothingToRetry
 from hub.upward.forwards import UpwardForward, above_county, idempotency_key
 from hub.upward.schema import upward
 
 if TYPE_CHECKING:
-    from conflict.fold import CaseView
+    from conflict.view import CaseView
 
 CHECK_MS = 10_000  # how often a row that waits for materials is looked at even if nobody reports a change
 
@@ -66,8 +66,7 @@ def _enqueue(tx: Connection, view: CaseView, forward: UpwardForward, now_ms: int
         "tell_tries": 0,
         "next_try_ms": now_ms,
         "since_ms": now_ms,
-        "reason_code": "",
-        "reason": "",
+        **reasons.NONE,
     }
     insert_new(tx, upward, [row])
 
@@ -99,11 +98,12 @@ def _follow(tx: Connection, view: CaseView, row: Row, forward: UpwardForward, no
         return
     values = {"missing": missing, "urgent": int(bool(view.urgent)), "receipt": row.receipt or forward.receipt}
     if state != row.state:
-        values |= {"state": state, "since_ms": now_ms, "next_try_ms": now_ms, "reason_code": "", "reason": ""}
+        values |= {"state": state, "since_ms": now_ms, "next_try_ms": now_ms, **reasons.NONE}
     set_row(tx, row.forward_op, **values)
 
 
 def take_out(tx: Connection, row: Row, why: str, now_ms: int) -> None:
+    """The forward does not count any more (`why`: a key of reasons.GONE). The city is told if it may know the case."""
     if row.state in ("withdrawn", "answered"):
         return
     may_know = bool(row.attempts or row.receipt)
@@ -115,29 +115,17 @@ def take_out(tx: Connection, row: Row, why: str, now_ms: int) -> None:
         next_try_ms=now_ms,
         tell_city=int(may_know),
         tell_tries=0,
-        reason_code=why.replace(" ", "_"),
-        reason=f"Taken back in the county: {why}.",
+        **reasons.gone(why),
     )
 
 
 def _revive(tx: Connection, row: Row, now_ms: int) -> None:
     """The fold has changed its mind: the withdrawal did not hold. Undo it, unless the city has already heard of it."""
-    known = bool(row.attempts or row.receipt)
-    if known and not row.tell_city:
-        if row.reason_code != "city_taken_back":
-            set_row(
-                tx,
-                row.forward_op,
-                state="failed",
-                since_ms=now_ms,
-                reason_code="city_taken_back",
-                reason="The city was told of a withdrawal that did not hold. Recall the forward and forward the case anew.",
-            )
+    if (row.attempts or row.receipt) and not row.tell_city:
+        set_row(tx, row.forward_op, state="failed", since_ms=now_ms, **reasons.WRONGLY_TAKEN_BACK)
         return
     state = "sent" if row.receipt else "sending" if row.attempts else "waiting_materials"
-    set_row(
-        tx, row.forward_op, state=state, since_ms=now_ms, next_try_ms=now_ms, tell_city=0, reason_code="", reason=""
-    )
+    set_row(tx, row.forward_op, state=state, since_ms=now_ms, next_try_ms=now_ms, tell_city=0, **reasons.NONE)
 
 
 def recheck(tx: Connection, forward_op: bytes, now_ms: int) -> None:
@@ -160,7 +148,7 @@ def requeue(tx: Connection, case: bytes, *, now_ms: int) -> int:
     count = tx.execute(
         update(upward)
         .where(failed)
-        .values(state="waiting_materials", head=None, since_ms=now_ms, next_try_ms=now_ms, reason_code="", reason="")
+        .values(state="waiting_materials", head=None, since_ms=now_ms, next_try_ms=now_ms, **reasons.NONE)
     ).rowcount
     if not count:
         raise NothingToRetry("No forward of this case to the city has failed.", "本件没有上报失败的记录。")
@@ -173,4 +161,5 @@ def row_of(tx: Connection, forward_op: bytes) -> Row | None:
 
 
 def set_row(tx: Connection, forward_op: bytes, **values: Any) -> None:
+    """Write columns of the row of one forward."""
     tx.execute(update(upward).where(upward.c.forward_op == forward_op).values(**values))

@@ -47,6 +47,7 @@ upward = Table(
     Column("since_ms", _Int, nullable=False),  # in this state since
     Column("reason_code", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("reason_zh", Text, nullable=False),
     CheckConstraint(_one_of("state", STATES), name="upward_state"),
     Index("upward_key", "key", unique=True),
     Index("upward_case", "case_id"),
@@ -64,7 +65,9 @@ answer = Table(
     Column("kind", Text, nullable=False),  # take, return, decide, or the city's own word
     Column("body", Text, nullable=False),  # JSON
     Column("state", Text, nullable=False),
+    Column("reason_code", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("reason_zh", Text, nullable=False),
     Column("op", LargeBinary),  # the hub's op that carries it, once handed over
     Column("tries", Integer, nullable=False),
     Column("next_try_ms", _Int, nullable=False),
@@ -87,6 +90,7 @@ city = Table(
     Column("contact_ms", _Int, nullable=False),  # last call that the city answered; 0 for never
     Column("problem_code", Text, nullable=False),
     Column("problem", Text, nullable=False),
+    Column("problem_zh", Text, nullable=False),
     Column("problem_since_ms", _Int, nullable=False),
     CheckConstraint("id = 1", name="upward_city_one"),
     sqlite_strict=True,

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, or_, select, update
 
-from hub.upward import backoff, case_facts
+from hub.upward import backoff, case_facts, reasons
 from hub.upward.bundle import build_head
 from hub.upward.errors import BundleIncomplete, BundleTooLarge
 from hub.upward.queue import CHECK_MS, set_row, take_out
@@ -22,7 +22,6 @@ from protocol.errors import LiandongError
 
 STATE_CHECK_MS = 6 * 3_600_000  # how often a sent case is asked for by its number, whatever the feed says
 LEASE_MS = 180_000  # a claimed row is left alone for so long; after a kill it is tried again then
-REASON_MAX = 600  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,7 @@ def claim(tx: Connection, forward_op: bytes, now_ms: int) -> Parcel | None:
         head=head,
         attempts=row.attempts + 1,
         next_try_ms=now_ms + LEASE_MS,
-        reason_code="",
-        reason="",
+        **reasons.NONE,
     )
     return Parcel(forward_op, row.case_id, row.key, head, row.attempts + 1)
 
@@ -117,8 +115,7 @@ def keep_receipt(tx: Connection, forward_op: bytes, receipt: str, bundle_sha256:
             "state": "sent",
             "since_ms": now_ms,
             "next_try_ms": now_ms + STATE_CHECK_MS,
-            "reason_code": "",
-            "reason": "",
+            **reasons.NONE,
         }
     set_row(tx, forward_op, **values)
 
@@ -126,7 +123,7 @@ def keep_receipt(tx: Connection, forward_op: bytes, receipt: str, bundle_sha256:
 def postpone(tx: Connection, parcel: Parcel, error: LiandongError, wait_ms: int, now_ms: int, *, certain: bool) -> None:
     """The try did not end well; again later. certain: the city surely has nothing, so it is `queued`, not `sending`."""
     under_way = and_(upward.c.forward_op == parcel.forward_op, upward.c.state == "sending")
-    values = {"next_try_ms": now_ms + wait_ms, "reason_code": error.code, "reason": error.text[:REASON_MAX]}
+    values: dict[str, Any] = {"next_try_ms": now_ms + wait_ms, **reasons.reason_of(error)}
     if certain and parcel.attempts == 1:
         values |= {"state": "queued", "attempts": 0, "head": None}
     tx.execute(update(upward).where(under_way).values(**values))
@@ -135,18 +132,14 @@ def postpone(tx: Connection, parcel: Parcel, error: LiandongError, wait_ms: int,
 def set_back(tx: Connection, forward_op: bytes, what: str, now_ms: int) -> None:
     """A fault of our own program met this row: shown, and tried again after the longest wait."""
     wait_ms = int(backoff.ROW_S_MAX * 1000)
-    set_row(
-        tx, forward_op, next_try_ms=now_ms + wait_ms, reason_code="internal", reason=f"A fault of the program: {what}."
-    )
+    why = reasons.reason("internal", f"A fault of the program: {what}.", f"程序故障：{what}。")
+    set_row(tx, forward_op, next_try_ms=now_ms + wait_ms, **why)
 
 
 def fail(tx: Connection, forward_op: bytes, error: LiandongError, now_ms: int) -> None:
     """A person must look at it. A row that was taken back meanwhile stays so."""
     open_row = and_(upward.c.forward_op == forward_op, upward.c.state.in_(("waiting_materials", "queued", "sending")))
-    reason = error.text[:REASON_MAX]
-    tx.execute(
-        update(upward).where(open_row).values(state="failed", since_ms=now_ms, reason_code=error.code, reason=reason)
-    )
+    tx.execute(update(upward).where(open_row).values(state="failed", since_ms=now_ms, **reasons.reason_of(error)))
 
 
 def end_leases(tx: Connection, now_ms: int) -> None:
@@ -158,11 +151,8 @@ def end_leases(tx: Connection, now_ms: int) -> None:
 def lost_at_city(tx: Connection, forward_op: bytes, now_ms: int) -> None:
     """The city does not know a number that it gave (it was restored from a backup, say): hand the same bundle in again."""
     sent = and_(upward.c.forward_op == forward_op, upward.c.state == "sent")
-    reason = "The city does not know its own receipt number any more; the bundle is handed in again under the same key."
     tx.execute(
-        update(upward)
-        .where(sent)
-        .values(state="queued", since_ms=now_ms, next_try_ms=now_ms, reason_code="lost_at_city", reason=reason)
+        update(upward).where(sent).values(state="queued", since_ms=now_ms, next_try_ms=now_ms, **reasons.LOST_AT_CITY)
     )
 
 
@@ -171,26 +161,21 @@ def ask_again(tx: Connection, forward_op: bytes, at_ms: int) -> None:
     set_row(tx, forward_op, next_try_ms=at_ms)
 
 
-def told(tx: Connection, forward_op: bytes, note: str) -> None:
-    """The city has heard of the withdrawal, or has said why it is too late."""
-    set_row(
-        tx,
-        forward_op,
-        tell_city=0,
-        city_state="withdrawn" if not note else "ended",
-        **({"reason": note} if note else {}),
+def told(tx: Connection, forward_op: bytes, refusal: LiandongError | None) -> None:
+    """The city has heard of the withdrawal, or has said why it is too late (`refusal`)."""
+    if refusal is None:
+        set_row(tx, forward_op, tell_city=0, city_state="withdrawn")
+        return
+    too_late = reasons.reason(
+        "too_late", f"Too late to take it back: {refusal.text}", f"已来不及撤回：{refusal.text_zh}"
     )
+    set_row(tx, forward_op, tell_city=0, **too_late)
 
 
 def tell_later(tx: Connection, row: Row, error: LiandongError, wait_ms: int, now_ms: int) -> None:
     """The city could not be told of a withdrawal; again later."""
-    set_row(
-        tx,
-        row.forward_op,
-        tell_tries=row.tell_tries + 1,
-        next_try_ms=now_ms + wait_ms,
-        reason=f"Not told yet: {error.text}"[:REASON_MAX],
-    )
+    why = reasons.reason(row.reason_code, f"Not told yet: {error.text}", f"尚未通知市级平台：{error.text_zh}")
+    set_row(tx, row.forward_op, tell_tries=row.tell_tries + 1, next_try_ms=now_ms + wait_ms, **why)
 
 
 def _held(tx: Connection, forward_op: bytes) -> Row | None:

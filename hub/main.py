@@ -1,0 +1,90 @@
+"""The hub's daemon: everything wired together, until SIGTERM.
+
+For: `liandong hub run`.
+May not: think; be imported by anything but ops.
+Manual: docs/operating/hub.md, "The daemon".
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from conflict.ledger.store import daemon_lock
+from hub.config import read_secret
+from hub.documents import Shelf
+from hub.init import HUB_PASSWORD_NAME, open_county
+from hub.intake import Intake
+from hub.sync_loop import Comparer, SyncLoop
+from hub.upward_run import run_gateway
+from protocol import topics
+from protocol.carriers.mqtt import MqttCarrier
+from protocol.schedule import delays_s
+from protocol.trust import Trust
+
+JOIN_S = 15.0  # what the gateway's thread gets to end a call under way
+
+
+def run_hub(
+    directory: Path,
+    stop: threading.Event,
+    *,
+    now_ms: Callable[[], int],
+    mono_ms: Callable[[], int],
+    broker: str | None = None,
+    ready: Callable[[], None] = lambda: None,
+    comparer: Callable[..., Comparer] | None = None,
+) -> None:
+    """Serve the county in `directory` until `stop` is set.
+
+    Args:    broker: where to find the broker instead of the county's own address. ready: called once all is set up.
+    Raises:  NotACounty, BadConfig, AlreadyRunning, BadBrokerUrl, StoreError: what keeps it from starting.
+    """
+    with daemon_lock(directory):
+        county = open_county(directory)
+        fraction = random.random
+        space = topics.space(county.card.fingerprint)
+        try:
+            carrier = MqttCarrier(
+                broker or county.config.broker,
+                client_id=topics.HUB_USER,
+                delays=partial(delays_s, fraction, cap_ms=15_000),
+                username=topics.HUB_USER,
+                password=read_secret(directory, HUB_PASSWORD_NAME).decode(),
+                subscriptions=(topics.all_up(space),),
+            )
+            intake = Intake(county.store, county.keys, county.shelf, now_ms=now_ms)
+            loop = SyncLoop(
+                county,
+                carrier,
+                intake,
+                now_ms=now_ms,
+                mono_ms=mono_ms,
+                fraction=fraction,
+                random_bytes=os.urandom,
+                comparer=comparer(county) if comparer else None,
+            )
+            shelf = Shelf(Trust.of(county.card), county.keys)
+            gateway = threading.Thread(
+                target=run_gateway,
+                name="upward",
+                args=(county, shelf, stop, carrier.wake),
+                kwargs={"now_ms": now_ms},
+                daemon=True,
+            )
+            carrier.start()
+            gateway.start()
+            ready()
+            try:
+                loop.run_forever(stop)
+            finally:
+                stop.set()
+                carrier.stop()
+                gateway.join(JOIN_S)
+                intake.close()
+        finally:
+            county.store.close()

@@ -1,0 +1,397 @@
+"""The hub's loop: carrier -> links -> intake, and streams -> links -> carrier, for hundreds of devices in one thread.
+
+For: one round at a time (`step`): take what came, commit it, answer; serve all links fairly.
+May not: think about cases (intake does) or about repeats (links do); let one device's bytes stop another's.
+Spec: docs/protocol/link.md.  Manual: docs/operating/hub.md, "The daemon".
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from conflict.ledger.files import put_chunk
+from hub import contents, devices, enrolment, notices, refusals, state, streams
+from hub.admission import Door
+from hub.arrival import Arrival
+from hub.devices import Contact
+from hub.init import County
+from hub.intake import Intake, Taken
+from hub.joining import Joins
+from hub.source import Board, DeviceSource
+from protocol import topics
+from protocol.carriers.inbox import Counters
+from protocol.envelope import Opened, open_envelope
+from protocol.errors import MalformedBytes, RemoteProtocolError, RevokedSender, StoreError
+from protocol.link import (
+    AckArrived,
+    ChunkArrived,
+    CompareArrived,
+    Event,
+    HelloArrived,
+    HubLink,
+    OpsArrived,
+    ProblemArrived,
+)
+from protocol.messages import Announce, Chunk, Compare, Problem
+from protocol.roster import REVOKED, Device
+
+_log = logging.getLogger("liandong.hub")
+
+PAYLOADS_MAX = 200  # taken from the carrier in one round, 13 MB at most
+COMMIT_OPS_MAX = 500  # ops in one transaction: about a third of a second
+IN_FLIGHT_MAX = 150  # payloads given to the carrier and not acknowledged by the broker
+POLL_BURST = 8  # what one link may hand out at once
+IDLE_POLL_MS = 1_000  # a quiet link is looked at so often
+LOOK_MS = 500  # how often changes by other processes are looked for
+JOBS_MS = 3_600_000
+WAIT_S = 0.2  # longest sleep of a round without work
+TROUBLE_S = 5.0  # pause after the store failed
+
+
+class Carrier(Protocol):
+    """What the loop needs of a carrier; protocol.carriers.mqtt.MqttCarrier is one."""
+
+    generation: int
+    counters: Counters
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool: ...
+
+    def receive(self, timeout: float = 0.0) -> tuple[str, bytes] | None: ...
+
+    def wait(self, timeout: float) -> bool: ...
+
+
+class Comparer(Protocol):
+    """Reconciliation over the same links: what a device's comparison message is answered with, and who is to begin."""
+
+    def arrived(self, device: Device, session: bytes, body: bytes) -> list[bytes]: ...
+
+    def begin(self, present: set[bytes]) -> list[tuple[bytes, bytes, bytes]]:
+        """(device, session, body) of comparisons that begin now, among the devices that are present."""
+
+
+@dataclass
+class _Line:
+    """One device's link and what the loop remembers of it."""
+
+    device: Device
+    link: HubLink
+    source: DeviceSource
+    topic: str
+    contact: Contact
+    due_ms: int = 0
+    announced: dict[str, int] = field(default_factory=dict)
+
+
+class SyncLoop:
+    """Made by hub.main. All calls from one thread."""
+
+    def __init__(
+        self,
+        county: County,
+        carrier: Carrier,
+        intake: Intake,
+        *,
+        now_ms: Callable[[], int],
+        mono_ms: Callable[[], int],
+        fraction: Callable[[], float],
+        random_bytes: Callable[[int], bytes],
+        comparer: Comparer | None = None,
+    ) -> None:
+        self._county, self._carrier, self._intake = county, carrier, intake
+        self._store, self._shelf, self._keys = county.store, county.shelf, county.keys
+        self._now_ms, self._mono_ms, self._fraction = now_ms, mono_ms, fraction
+        self._random_bytes, self._comparer = random_bytes, comparer
+        self._space = topics.space(county.card.fingerprint)
+        self._joins = Joins(county.directory, self._store, self._shelf, self._keys)
+        self._door = Door()
+        self._lines: dict[bytes, _Line] = {}
+        self._contacts: dict[bytes, Contact] = {}  # to be written down
+        self._chunks: list[tuple[Device, Chunk]] = []
+        self._turn = 0
+        self._generation = 0  # of the carrier's connections: none yet
+        self._unanswered = 0  # payloads that earlier connections took with them
+        self._look_ms = self._jobs_ms = 0
+        self._data_version = -1
+        with self._store.read() as tx:
+            self._board = Board(state.epoch_of(tx), county.card.certificate, streams.lengths(tx))
+            self._board.asked = contents.devices_with_wants(tx)
+            self._known = devices.load(tx)
+
+    def run_forever(self, stop: threading.Event) -> None:
+        """Rounds until `stop` is set. A store that fails costs a pause and no op: nothing was answered."""
+        while not stop.is_set():
+            try:
+                busy = self.step()
+            except StoreError as error:
+                _log.error("the store failed: %s (%s)", error.text, error.code)
+                stop.wait(TROUBLE_S)
+                continue
+            if not busy:
+                self._carrier.wait(WAIT_S)
+
+    def step(self) -> bool:
+        """One round. True if there was anything to do, so that the next should follow at once."""
+        mono_ms = self._mono_ms()
+        self._greet_broker()
+        self._look_around(mono_ms)
+        payloads = self._drain()
+        arrivals: list[Arrival] = []
+        bad: list[refusals.Refusal] = []
+        for topic, payload in payloads:
+            try:
+                arrivals += self._receive(topic, payload, mono_ms)
+            except RemoteProtocolError as error:
+                bad.append(refusals.of_envelope(payload, error))
+        if bad:
+            self._intake.refuse(bad)
+        self._take(arrivals, mono_ms)
+        self._write_down()
+        sent = self._serve(mono_ms)
+        return bool(payloads) or sent
+
+    def _drain(self) -> list[tuple[str, bytes]]:
+        payloads: list[tuple[str, bytes]] = []
+        while len(payloads) < PAYLOADS_MAX:
+            one = self._carrier.receive()
+            if one is None:
+                break
+            payloads.append(one)
+        return payloads
+
+    def _receive(self, topic: str, payload: bytes, mono_ms: int) -> list[Arrival]:
+        """What one payload brings. Raises RemoteProtocolError if it is not from a device of ours."""
+        box = topics.mailbox_of(topic)
+        if box.startswith(f"{topics.JOIN_USER}-"):
+            sealed, changed = self._joins.answer(box, payload, now_ms=self._now_ms())
+            if sealed is not None:
+                self._carrier.publish(topics.down(self._space, box), sealed)
+            if changed:
+                self._announce()
+            return []
+        opened = self._open(payload)
+        if opened.sender.state == REVOKED:
+            return _late(opened)
+        line = self._line(opened.sender)
+        if line is None:
+            raise MalformedBytes("an envelope from ourselves", "来自本中心自身的数据。")
+        line.contact = replace(line.contact, contact_ms=self._now_ms())
+        line.due_ms = mono_ms
+        arrivals = []
+        for event in line.link.receive(opened, mono_ms):
+            if isinstance(event, OpsArrived):
+                caught_up = line.link.acked >= self._board.lengths.get(line.device.office, 0)
+                arrivals.append(Arrival(line.device.incarnation, event.blobs, answer_repeats=caught_up))
+            else:
+                self._note(line, event, mono_ms)
+        return arrivals
+
+    def _open(self, payload: bytes) -> Opened:
+        """Open an envelope; of a revoked device too, for its late ops go to a person instead of being lost."""
+        roster = self._shelf.roster
+        try:
+            return open_envelope(payload, keys=self._keys, speaker=roster.speaker)
+        except RevokedSender:
+            return open_envelope(payload, keys=self._keys, speaker=lambda name: roster.devices[name])
+
+    def _note(self, line: _Line, event: Event, mono_ms: int) -> None:
+        name = line.device.incarnation
+        if isinstance(event, HelloArrived):
+            hello = event.hello
+            line.contact = devices.greeted(line.device, hello, now_ms=self._now_ms())
+            line.announced = dict(hello.documents)
+            self._contacts[name] = line.contact
+            wait_ms = self._door.retry_ms(
+                line.contact.counts.get("pending", 0) if line.contact.counts else 0,
+                urgent=hello.urgent,
+                fraction=self._fraction(),
+                mono_ms=mono_ms,
+            )
+            self._board.retry_ms[name] = wait_ms
+            if hello.epoch == self._board.epoch and hello.pos > self._board.lengths.get(line.device.office, 0):
+                self._we_were_restored(line.device)
+        elif isinstance(event, AckArrived):
+            line.contact = replace(line.contact, epoch=event.epoch, pos=event.pos)
+            self._contacts[name] = line.contact
+        elif isinstance(event, ChunkArrived):
+            self._chunks.append((line.device, event.chunk))
+        elif isinstance(event, CompareArrived) and self._comparer is not None:
+            for body in self._comparer.arrived(line.device, event.session, event.body):
+                line.link.say(Compare(event.session, body))
+        elif isinstance(event, ProblemArrived):
+            self._tell_problem(line.device, event)
+
+    def _take(self, arrivals: list[Arrival], mono_ms: int) -> None:
+        """Commit in portions; what a failing store does not take is offered again by its senders."""
+        portion: list[Arrival] = []
+        count = 0
+        for arrival in arrivals:
+            if portion and count + len(arrival.blobs) > COMMIT_OPS_MAX:
+                self._after(self._intake.take_ops(portion), mono_ms)
+                portion, count = [], 0
+            portion.append(arrival)
+            count += len(arrival.blobs)
+        if portion:
+            self._after(self._intake.take_ops(portion), mono_ms)
+
+    def _after(self, taken: Taken, mono_ms: int) -> None:
+        """The commit is done: let it be known."""
+        for one in taken.rejected:
+            line = self._lines.get(one.sender)
+            if line is not None:
+                line.link.say(Problem(one.code, one.reason, one.id))
+        with self._store.read() as tx:
+            self._board.lengths.update(streams.lengths(tx, taken.offices))
+            self._board.asked = contents.devices_with_wants(tx)
+        for line in self._lines.values():
+            if line.device.office in taken.offices:
+                line.due_ms = mono_ms
+        if taken.roster_changed:
+            self._announce()
+
+    def _write_down(self) -> None:
+        """Contacts, acknowledgements and chunks of this round, in one transaction."""
+        if not self._contacts and not self._chunks:
+            return
+        whole: set[bytes] = set()
+        with self._store.write() as tx:
+            devices.save(tx, self._contacts)
+            for device, chunk in self._chunks:
+                result = put_chunk(tx, chunk.sha256, chunk.index, chunk.data)
+                if result == "mismatch":
+                    self._tell_mismatch(tx, device)
+                if result in ("complete", "mismatch", "repeat"):
+                    whole.add(chunk.sha256)
+        self._contacts, self._chunks = {}, []
+        if whole:
+            with self._store.read() as tx:
+                self._board.asked = contents.devices_with_wants(tx)
+
+    def _serve(self, mono_ms: int) -> bool:
+        """Let links that are due hand out envelopes, beginning with another one each round."""
+        lines = list(self._lines.values())
+        if not lines:
+            return False
+        self._turn = (self._turn + 1) % len(lines)
+        sent = False
+        for line in (*lines[self._turn :], *lines[: self._turn]):
+            if line.due_ms > mono_ms:
+                continue
+            if self._in_flight() > IN_FLIGHT_MAX - POLL_BURST:
+                break  # the others are due still and come first in a later round
+            envelopes = line.link.poll(mono_ms, line.source)
+            line.due_ms = mono_ms if envelopes else mono_ms + IDLE_POLL_MS
+            for envelope in envelopes:
+                sent |= self._carrier.publish(line.topic, envelope)
+        return sent
+
+    def _in_flight(self) -> int:
+        """Payloads of this connection that the broker has not acknowledged."""
+        counters = self._carrier.counters
+        return counters.published - counters.acknowledged - self._unanswered
+
+    def _line(self, device: Device) -> _Line | None:
+        line = self._lines.get(device.incarnation)
+        if line is None and device.role == "edge":
+            link = HubLink(keys=self._keys, peer=device, fraction=self._fraction)
+            source = DeviceSource(self._store, self._shelf, self._board, device, self._now_ms)
+            topic = topics.down(self._space, topics.mailbox(device.incarnation))
+            contact = self._known.get(device.incarnation, Contact(device.incarnation, device.office))
+            line = self._lines[device.incarnation] = _Line(device, link, source, topic, contact)
+        return line
+
+    def _greet_broker(self) -> None:
+        """After each new connection leave the county's card for machines that want to join."""
+        if self._carrier.generation != self._generation:
+            self._generation = self._carrier.generation
+            counters = self._carrier.counters
+            self._unanswered = counters.published - counters.acknowledged
+            self._carrier.publish(topics.card(self._space), self._county.card.to_bytes(), retain=True)
+
+    def _look_around(self, mono_ms: int) -> None:
+        """See what other processes of ours have changed, and do what is due once an hour."""
+        if mono_ms < self._look_ms:
+            return
+        self._look_ms = mono_ms + LOOK_MS
+        if mono_ms >= self._jobs_ms:
+            self._jobs_ms = mono_ms + JOBS_MS
+            with self._store.write() as tx:
+                enrolment.tidy_accounts(tx, self._county.directory, now_ms=self._now_ms())
+        version = self._store.data_version()
+        if version != self._data_version:
+            self._data_version = version
+            with self._store.read() as tx:
+                changed = self._shelf.refresh(tx)
+                self._board.epoch = state.epoch_of(tx)
+                grown = {
+                    office for office, pos in streams.lengths(tx).items() if self._board.lengths.get(office, 0) != pos
+                }
+                self._board.lengths = streams.lengths(tx)
+            for line in self._lines.values():
+                if line.device.office in grown:
+                    line.due_ms = mono_ms
+            if changed:
+                self._announce()
+        if self._comparer is not None:
+            present = {name for name, line in self._lines.items() if line.link.present(mono_ms)}
+            for name, session, body in self._comparer.begin(present):
+                self._lines[name].link.say(Compare(session, body))
+                self._lines[name].due_ms = mono_ms
+
+    def _announce(self) -> None:
+        """Tell present devices of newer documents, each version once."""
+        mono_ms = self._mono_ms()
+        for line in self._lines.values():
+            offers = self._shelf.offers(line.announced) if line.link.present(mono_ms) else []
+            if offers:
+                line.announced |= {kind: version for kind, version, *_rest in offers}
+                line.link.say(Announce(offers))
+                line.due_ms = mono_ms
+
+    def _we_were_restored(self, device: Device) -> None:
+        """A device has more of its stream than we ever gave out: our store is older than what we were."""
+        with self._store.write() as tx:
+            state.new_epoch(tx, self._random_bytes(8))
+            notices.tell(
+                tx,
+                code="hub_restored",
+                about=self._keys.incarnation.hex(),
+                office=device.office,
+                text="The hub's store is older than what devices have of it; they offer everything again.",
+                text_zh="县中心数据库比各设备所见的旧（可能由旧备份恢复），各设备将重新上报。",
+                now_ms=self._now_ms(),
+            )
+            self._board.epoch = state.epoch_of(tx)
+
+    def _tell_problem(self, device: Device, event: ProblemArrived) -> None:
+        with self._store.write() as tx:
+            notices.tell(
+                tx,
+                code="device_problem",
+                about=f"{device.incarnation.hex()}:{event.code[:40]}",
+                office=device.office,
+                text=f"The device could not handle something: {event.code[:40]}.",
+                text_zh=f"设备报告无法处理的内容：{event.code[:40]}。",
+                now_ms=self._now_ms(),
+            )
+
+    def _tell_mismatch(self, tx: object, device: Device) -> None:
+        notices.tell(
+            tx,  # type: ignore[arg-type]
+            code="attachment_mismatch",
+            about=device.incarnation.hex(),
+            office=device.office,
+            text="The bytes of an attachment do not have the hash that its op names; they are asked for again.",
+            text_zh="附件内容与登记的摘要不符，将重新索取。",
+            now_ms=self._now_ms(),
+        )
+
+
+def _late(opened: Opened) -> list[Arrival]:
+    """The ops in an envelope of a revoked device; nothing else of it counts."""
+    blobs = tuple(blob for message in opened.messages for blob in getattr(message, "blobs", ()))
+    return [Arrival(opened.sender.incarnation, blobs)] if blobs else []
