@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from conflict import numbers
 from ops import train_dictionary
 from protocol.keys import DeviceKeys, generate
 from protocol.op import Draft, Op, Reference, sign_op
@@ -20,6 +21,17 @@ Words = Literal["trained", "fresh"]
 COUNTY = "420222"
 VILLAGES = [("420222107205", "白沙铺村委会"), ("420222108200", "白浪村委会"), ("420222109203", "高椅村委会")]
 NOW_MS = 1_772_413_200_000
+ITEM = "JF-MZ-001"
+TERMS: Mapping[str, Any] = {
+    "kind": "committed",
+    "version": 1,
+    "name": "最低生活保障审核确认",
+    "department": "民政局",
+    "accept_level": "village",
+    "approve_level": "county",
+    "statutory": [30, "calendar"],
+    "materials": ["个人申请书", "身份证复印件", "户口簿复印件", "相关证明材料(残疾证、病历等)"],
+}
 FIELD_BYTES = 1_200  # of form fields in a typical accept op
 SENTENCES = (
     "去年夏天连续暴雨,屋后山体滑坡,厨房和猪圈被埋,幸无人员伤亡,现借住在堂兄家中。",
@@ -100,23 +112,12 @@ class Author:
         )
         return self.last
 
-    def accept(self) -> Op:
-        """An op that opens a case, with about 1.2 KB of fields."""
+    def accept(self, terms: Mapping[str, Any] = TERMS) -> Op:
+        """An op that opens a case, with about 1.2 KB of fields. terms: as published, or the hub vetoes the op."""
         seq = self.last.seq + 1 if self.last else 1
-        terms = {
-            "kind": "committed",
-            "version": 1,
-            "name": "最低生活保障审核确认",
-            "department": "民政局",
-            "accept_level": "village",
-            "approve_level": "county",
-            "statutory": [30, "calendar"],
-            "materials": ["个人申请书", "身份证复印件", "户口簿复印件"],
-        }
-        number = f"{self.keys.office}-20260302-{seq:05d}-{seq % 10}"
-        return self.say(
-            "accept", {"number": number, "item": "JF-MZ-001", "terms": terms, "fields": self.form(self.rng)}
-        )
+        number = numbers.make(self.keys.office, NOW_MS, seq, device=self.keys.incarnation)
+        body = {"number": number, "item": ITEM, "terms": dict(terms), "fields": self.form(self.rng)}
+        return self.say("accept", body)
 
     def status(self, case: bytes, parent: bytes) -> Op:
         """A small op about a case."""

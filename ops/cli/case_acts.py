@@ -7,6 +7,7 @@ Manual: docs/operating/commands.md, "case".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -332,7 +333,7 @@ def resolve(
         say_saved(saved, as_json=as_json)
 
 
-ACTS = {
+ACTS: dict[str, Callable[..., None]] = {
     "amend": amend,
     "attach": attach,
     "check-material": check_material,
