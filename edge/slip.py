@@ -70,7 +70,7 @@ def rows(facts: SlipFacts) -> list[tuple[str, str]]:
         ("证件号码", mask(facts.applicant_id)),
         ("已收材料", "、".join(facts.materials)),
         ("待补材料", "、".join(facts.materials_due)),
-        *((line.label, line.when + ("(暂定,以公布的工作日历为准)" if line.provisional else "")) for line in facts.due),
+        *((line.label, line.when + ("(暂定，以公布的工作日历为准)" if line.provisional else "")) for line in facts.due),
         ("收件单位", f"{facts.office_name}({facts.office_code})"),
         ("联系电话", facts.office_phone),
         ("经办人", facts.staff),

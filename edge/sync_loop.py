@@ -50,9 +50,10 @@ log = logging.getLogger("liandong.edge.sync")
 class Carrier(Protocol):
     """What the loop needs of a carrier; protocol.carriers.mqtt.MqttCarrier has it."""
 
-    generation: int
-    reason: str
-
+    @property
+    def generation(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
     @property
     def state(self) -> str: ...
     def start(self) -> None: ...

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conflict.kinds import Role
-from protocol.errors import RemoteProtocolError, SuiteNotAllowed, UnknownSender
+from protocol.errors import LiandongError, RemoteProtocolError, SuiteNotAllowed, UnknownSender
 from protocol.op import Op, check_signature, parse_op
 from protocol.roster import Roster
 from protocol.trust import Trust
@@ -26,11 +26,11 @@ class ForgedAuthor(RemoteProtocolError):
 
 @dataclass(frozen=True, slots=True)
 class Faulty:
-    """Bytes that are no authentic op, as far as this device can tell now."""
+    """Bytes that cannot be taken, as far as this device can tell now."""
 
     blob: bytes
     author: bytes
-    error: RemoteProtocolError
+    error: LiandongError
 
 
 def sort_out(blobs: Iterable[bytes]) -> tuple[list[Op], list[Faulty]]:

@@ -12,9 +12,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
+from conflict.ledger.schema import ops as ops_table
 from edge.clock import Clock
 from edge.join import finish, prepare
 from edge.main import Node, open_node
+from edge.sync.intake import Intake
 from protocol import keys as device_keys
 from protocol.documents import Document, sign_document
 from protocol.enrol import EnrolCode, JoinAnswer, seal_answer
@@ -117,3 +121,18 @@ class County:
 
     def document(self, kind: str, version: int, content: Any) -> bytes:
         return sign_document(Document(kind, COUNTY, version, 0, NOW_MS, content), self.hub)
+
+
+def carry(source: Node, target: Node) -> int:
+    """Hand all ops of one device to another through its intake, as a stick would; returns how many were new."""
+    with source.store.read() as tx:
+        blobs = list(tx.execute(select(ops_table.c.blob).order_by(ops_table.c.pos)).scalars())
+    intake = Intake(target.store, target.keys, target.reference, target.clock)
+    return intake.ops(blobs, via="test")
+
+
+def spread(county: County, *nodes: Node) -> None:
+    """Give every device the newest roster, so that each knows the others' keys."""
+    blob = sign_document(county.roster.publish(NOW_MS), county.hub)
+    for node in nodes:
+        Intake(node.store, node.keys, node.reference, node.clock).document(blob)
