@@ -14,7 +14,10 @@ import httpx
 import pytest
 from sqlalchemy import Connection
 
-from hub.upward import Answer, CityClient, call_now, requeue, resume
+from conflict.errors import HeldByAnother
+from hub.upward import Answer, CityClient, call_now, case_facts, requeue, resume, retry_answer, step
+from hub.upward.bundle import build_body, build_head
+from hub.upward.errors import CityTakenBack, NothingToRetry
 from hub.upward.forwards import idempotency_key
 from hub.upward.gateway import FEED_OVERLAP
 from hub.upward.queue import CHECK_MS
@@ -279,8 +282,8 @@ def test_withdrawn_while_nobody_knows_whether_the_city_has_it(
     county.step(city)
     assert (county.row(case)["state"], county.row(case)["tell_city"]) == ("withdrawn", False)
     assert cases_at(operator) == []
-    late = operator.post("/api/cases", json={}, headers={"Idempotency-Key": idempotency_key(forward)})
-    assert late.status_code in (410, 422)
+    with pytest.raises(CityTakenBack):
+        city.hand_in(idempotency_key(forward), whole_body(county, case))
 
 
 def test_a_withdrawal_that_comes_too_late_is_visible(county: County, city: CityClient, operator: httpx.Client) -> None:
@@ -464,8 +467,6 @@ class FlakyDesk:
 def test_a_fault_of_our_own_in_one_case_stops_no_other(
     county: County, city: CityClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from hub.upward import step
-
     bad, good = county.new_case(), county.new_case()
     for case in (bad, good):
         county.forward(case)
@@ -476,6 +477,66 @@ def test_a_fault_of_our_own_in_one_case_stops_no_other(
     desk.mended = True
     step(county.store, city, desk, now_ms=county.now_ms + HOUR_MS)
     assert len(county.ops(bad, "take")) == 1
+
+
+class StrictDesk:
+    """The county's desk, whose rules refuse everything until a person has put the case right."""
+
+    def __init__(self, county: County) -> None:
+        self.county, self.strict = county, True
+
+    def hand_over(self, tx: Connection, answer: Answer) -> bytes:
+        op = self.county.hand_over(tx, answer)
+        if self.strict:
+            raise HeldByAnother("the case is held by another office", "办件现由其他单位承办")
+        return op
+
+
+def test_a_refused_answer_is_shown_and_handed_over_again_on_demand(county: County, city: CityClient) -> None:
+    case = county.new_case()
+    county.forward(case)
+    desk = StrictDesk(county)
+    for hours in (0, 1, 2):
+        assert step(county.store, city, desk, now_ms=county.now_ms + hours * HOUR_MS).handed == 0
+    (aside,) = county.overview()["set_aside"]
+    assert (aside["state"], aside["code"], aside["reason_zh"]) == ("refused", "held_by_another", "办件现由其他单位承办")
+    assert county.ops(case, "take") == []
+    desk.strict = False
+    with county.store.write() as tx:
+        retry_answer(tx, aside["id"], now_ms=county.now_ms)
+    assert step(county.store, city, desk, now_ms=county.now_ms).handed == 1
+    assert len(county.ops(case, "take")) == 1
+    with county.store.write() as tx, pytest.raises(NothingToRetry):
+        retry_answer(tx, aside["id"], now_ms=county.now_ms)
+
+
+def test_retry_needs_something_that_failed(county: County) -> None:
+    case = county.new_case()
+    county.forward(case)
+    with county.store.write() as tx, pytest.raises(NothingToRetry):
+        requeue(tx, case, now_ms=county.now_ms)
+
+
+def test_a_city_that_forgot_its_number_is_told_by_key(county: County, city: CityClient, tmp_path: Path) -> None:
+    case = county.new_case()
+    forward = county.forward(case)
+    county.step(city)
+    county.act("withdraw", case, reason="申请人撤回")
+    with CityThread(CitySettings(tmp_path / "emptied", TOKEN)) as emptied, operator_of(emptied.url) as operator:
+        with client_of(emptied.url) as restored:
+            county.step(restored)
+        assert (county.row(case)["tell_city"], county.row(case)["city_state"]) == (False, "withdrawn")
+        with client_of(emptied.url) as late, pytest.raises(CityTakenBack):
+            late.hand_in(idempotency_key(forward), whole_body(county, case))
+        assert cases_at(operator) == []
+
+
+def whole_body(county: County, case: bytes) -> bytes:
+    """A complete bundle of the case, as a late copy of a call would carry it."""
+    with county.store.read() as tx:
+        (forward,) = case_facts.forwards_of(tx, case_facts.view_of(tx, case))
+        found = case_facts.Files(tx)
+        return build_body(build_head(case_facts.view_of(tx, case), forward, found.has), found.read)
 
 
 def test_a_jumping_clock_holds_nothing_back(

@@ -54,6 +54,11 @@ def view(**changes: Any) -> Any:
     return SimpleNamespace(**(whole | changes))
 
 
+def dispute(field: str, **changes: Any) -> dict[str, Any]:
+    """A conflict entry of a view."""
+    return {"id": "x", "kind": "field", "open": True, "field": field, "class": "identity"} | changes
+
+
 def here(_: bytes) -> bool:
     return True
 
@@ -77,7 +82,8 @@ def test_same_facts_same_bytes() -> None:
         ({"opinions": [{"opinion": ""}]}, "opinion", ""),
         ({"terms": {"materials": ["申请书", "户口簿"]}}, "material", "户口簿"),
         ({"fields": {"applicant_name": {"value": "王小山"}}}, "field", "applicant_id"),
-        ({"conflicts": [{"id": "x", "open": True, "field": "applicant_id"}]}, "conflict", "applicant_id"),
+        ({"conflicts": [dispute("applicant_id")]}, "conflict", "applicant_id"),
+        ({"conflicts": [dispute("legal_person_id")]}, "conflict", "legal_person_id"),
     ],
 )
 def test_what_is_missing_is_named_and_nothing_is_built(changes: dict[str, Any], kind: str, name: str) -> None:
@@ -94,7 +100,11 @@ def test_a_file_still_on_its_way_is_missing() -> None:
 
 
 def test_conflicts_that_are_settled_or_elsewhere_do_not_hold_a_bundle() -> None:
-    conflicts = [{"id": "x", "open": False, "field": "applicant_id"}, {"id": "y", "open": True, "field": "fee"}]
+    conflicts = [
+        dispute("applicant_id", open=False),
+        dispute("fee", **{"class": "fee"}),
+        dispute("", kind="equivocation"),
+    ]
     assert missing_of(view(conflicts=conflicts), here) == []
 
 
