@@ -93,6 +93,7 @@ MOVES: Mapping[OpKind, Mapping[Status, Status]] = {
 # concurrent act has moved the case there meanwhile. Everywhere else such an op is overtaken.
 STILL_COUNTS: Mapping[OpKind, frozenset[Status]] = {
     OpKind.NOTICE: frozenset({_S.FORWARDED_UP}),
+    OpKind.START: frozenset({_S.PROCESSING}),
     OpKind.SUSPEND: frozenset({_S.SUSPENDED}),
     OpKind.EXTEND: frozenset({_S.DECIDED, _S.CONCLUDED, _S.DELIVERED}),
     OpKind.ENTRUST: frozenset({_S.DECIDED, _S.CONCLUDED, _S.DELIVERED}),
