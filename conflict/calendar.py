@@ -39,7 +39,9 @@ class CalendarError(InputError):
 
 def bounded(instant_ms: int) -> int:
     """The instant itself, or the nearest one in YEAR_MIN to YEAR_MAX."""
-    return min(max(instant_ms, INSTANT_MIN), INSTANT_MAX)
+    if INSTANT_MIN <= instant_ms <= INSTANT_MAX:
+        return instant_ms
+    return INSTANT_MIN if instant_ms < INSTANT_MIN else INSTANT_MAX
 
 
 def day_of(instant_ms: int) -> date:
@@ -142,11 +144,13 @@ class Calendar:
 
     def touches_unpublished(self, first: date, last: date) -> bool:
         """True if a day from `first` to `last` lies in a year that is not published."""
+        if first.year == last.year:
+            return first.year not in self._years
         return any(year not in self._years for year in range(first.year, last.year + 1))
 
     def closing_minute(self, office: str) -> int:
         """When the office closes, in minutes after midnight: the longest code prefix that is published, else 24:00."""
-        for length in range(len(office), -1, -1):
+        for length in range(len(office), -1, -1) if self._closing else ():
             if office[:length] in self._closing:
                 return self._closing[office[:length]]
         return MIDNIGHT

@@ -111,9 +111,11 @@ class ClockFacts:
 
     def bounded(self) -> ClockFacts:
         """The same facts with every instant within the years that are computed: no clock, however wrong, may crash."""
-        lists = {name: tuple(_bounded(one) for one in getattr(self, name)) for name in _LISTS}
-        bound: ClockFacts = replace(_bounded(self), **lists)
-        return bound
+        lists: dict[str, Any] = {
+            name: tuple(_bounded(one) for one in getattr(self, name)) for name in _LISTS if getattr(self, name)
+        }
+        bound: ClockFacts = _bounded(self)
+        return replace(bound, **lists) if lists else bound
 
     def to_dict(self) -> dict[str, Any]:
         """Plain canonical values (dict, list, int, str, bool); what is absent or empty is left out."""
@@ -141,6 +143,11 @@ _LISTS: dict[str, type] = {
 }
 
 
+_INSTANTS = {
+    kind: [one.name for one in fields(kind) if one.name.endswith("_ms")] for kind in (ClockFacts, *_LISTS.values())
+}
+
+
 def _said(facts: Any) -> dict[str, Any]:
     """Field values that differ from their default. An instant of 0 ms differs from None."""
     pairs = ((one, getattr(facts, one.name)) for one in fields(facts))
@@ -156,8 +163,9 @@ def _plain(value: Any) -> Any:
 
 
 def _bounded(facts: Any) -> Any:
-    instants = {one.name: getattr(facts, one.name) for one in fields(facts) if one.name.endswith("_ms")}
-    return replace(facts, **{name: bounded(value) for name, value in instants.items() if value is not None})
+    instants = [(name, getattr(facts, name)) for name in _INSTANTS[type(facts)]]
+    wrong = {name: bounded(value) for name, value in instants if value is not None and bounded(value) != value}
+    return replace(facts, **wrong) if wrong else facts
 
 
 def _tuples(one: Mapping[str, Any]) -> dict[str, Any]:
