@@ -67,7 +67,7 @@ def append_many(tx: Connection, ops: Sequence[Op], *, arrived_ms: int, via: str)
         del fresh[op_id]
     if not fresh:
         return [Outcome(op.id, op.case, "repeat", held[op.id]) for op in ops]
-    waiting.note(tx, fresh, pairs, now_ms=arrived_ms)
+    waiting.note(tx, fresh, [pair for pair in pairs if pair[1] in fresh], now_ms=arrived_ms)
     ready = [op for op in fresh.values() if op.id not in lacking]
     woken = waiting.wake(tx, ready)
     for op_id in (op_id for ids in woken.values() for op_id in ids):

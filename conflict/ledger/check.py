@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, distinct, func, select
+from sqlalchemy import Connection, func, select
 
+from conflict.fold import fold
 from conflict.ledger.schema import chains, views, waits
 from conflict.ledger.schema import ops as ops_table
 from conflict.ledger.statements import steps
@@ -62,7 +63,8 @@ def _waiting(tx: Connection) -> Iterator[Problem]:
         yield Problem("waiting", op_id, "waits for nothing" if op_id in marked else "is not marked as waiting")
     parent = ops_table.alias()
     arrived = (
-        select(distinct(waits.c.op_id))
+        select(waits.c.op_id)
+        .distinct()
         .join(parent, parent.c.id == waits.c.parent_id)
         .where(parent.c.waiting == 0, parent.c.case_id == waits.c.case_id)
     )
@@ -85,8 +87,6 @@ def _chains(tx: Connection) -> Iterator[Problem]:
 
 
 def _views(tx: Connection) -> Iterator[Problem]:
-    from conflict.fold import fold
-
     kept = dict(tx.execute(select(views.c.case_id, views.c.digest)).all())
     ready = set(tx.execute(select(ops_table.c.case_id).where(ops_table.c.waiting == 0).distinct()).scalars())
     for case in sorted(set(kept) ^ ready):

@@ -91,7 +91,7 @@ views = table(
     Column("rules", Integer, nullable=False),
     Column("heads", LargeBinary, nullable=False),  # 32 bytes each
     Column("digest", LargeBinary, nullable=False),
-    Column("core", LargeBinary, nullable=False),  # canonical bytes of the view
+    Column("record", LargeBinary, nullable=False),  # canonical bytes of CaseView.record()
     Index("views_number", "number_key"),
     Index("views_updated", "updated_ms"),
     Index("views_status", "status", "updated_ms"),

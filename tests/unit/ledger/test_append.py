@@ -91,6 +91,21 @@ def test_batch_that_frees_what_its_own_ops_wait_for(store: Store) -> None:
     assert outcomes[1].woken == (middle.id,)
 
 
+def test_a_repeat_that_goes_on_waiting_beside_new_ops(store: Store) -> None:
+    author = Author()
+    root = author.accept()
+    middle = author.amend(root, a="1")
+    last = author.amend(middle, a="2")
+    put(store, middle)
+    outcomes = put(store, last, middle, author.accept())
+    assert [(outcome.state, outcome.ready) for outcome in outcomes] == [
+        ("waiting", False),
+        ("repeat", False),
+        ("new", True),
+    ]
+    assert set(put(store, root)[0].woken) == {middle.id, last.id}
+
+
 def test_a_parent_of_another_case_is_never_good(store: Store) -> None:
     author = Author()
     mine, other = author.accept(), author.accept()

@@ -78,7 +78,7 @@ def upgrade() -> None:
         sa.Column("rules", sa.Integer, nullable=False),
         sa.Column("heads", sa.LargeBinary, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False),
-        sa.Column("core", sa.LargeBinary, nullable=False),
+        sa.Column("record", sa.LargeBinary, nullable=False),
         sqlite_strict=True,
     )
     op.create_index("views_holder", "views", ["holder", "updated_ms"])
