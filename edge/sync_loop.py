@@ -200,6 +200,7 @@ class SyncLoop:
         again = self._intake.welcome(event.welcome)
         if again:
             log.warning("the hub has lost %d ops that it had acknowledged; they are offered again", again)
+            self._link.connected(self._clock.mono_ms())  # forget what was in flight: begin with the oldest again
         if self._reference.trust != before:
             self._link = self._new_link()  # the hub has new keys: greet it under them
             self._generation = 0

@@ -1,0 +1,117 @@
+"""The device's loop against the hub's real loop, over a line that loses, doubles and is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge import memory, outbox
+from edge.main import Node
+from edge.service import Application, Saved
+from edge.staff import Actor
+from tests.unit.edge.county import GOOD_ID, Hands
+from tests.unit.edge.line import ITEM, NEIGHBOUR, TOWN, VILLAGE, World
+
+CHIEF = Actor("chief", "chief")
+
+
+@pytest.fixture
+def world(tmp_path: Path, hands: Hands) -> Iterator[World]:
+    made = World(tmp_path, hands)
+    yield made
+    made.close()
+
+
+def accept(node: Node, **more: object) -> Saved:
+    return node.service.accept(CHIEF, Application(ITEM, "张三", GOOD_ID, **more))  # type: ignore[arg-type]
+
+
+def states(node: Node) -> dict[str, int]:
+    with node.store.read() as tx:
+        return {name: number for name, number in outbox.counts(tx).items() if number}
+
+
+def test_documents_then_ops_then_receipts(world: World) -> None:
+    village = world.enrol("village", VILLAGE)
+    assert village.status()["versions"]["catalogue"] == 0
+    world.run(5)
+    status = village.status()
+    assert status["versions"]["catalogue"] and status["versions"]["calendar"] and status["versions"]["roster"]
+    assert status["last_contact"] is not None
+    saved = accept(village)
+    assert states(village) == {"pending": 1}
+    world.run(3)
+    assert states(village) == {"accepted": 1}
+    with village.store.read() as tx:
+        known = memory.hub_time(tx)
+    assert known.boot_id == "boot-1" and known.hub_ms > 0  # evidence for the next claimed time
+    with world.hub.store.read() as tx:
+        from conflict.ledger.views import digests
+
+        assert digests(tx)[bytes.fromhex(saved.case)].hex() == village.service.digest(saved.case)
+
+
+def test_township_and_village_work_on_one_case(world: World, tmp_path: Path) -> None:
+    village, town = world.enrol("village", VILLAGE), world.enrol("town", TOWN)
+    other = world.enrol("other", NEIGHBOUR)
+    world.run(5)
+    scan = tmp_path / "身份证复印件.jpg"
+    scan.write_bytes(bytes(range(256)) * 400)  # four chunks
+    saved = accept(village, attachments=[scan])
+    village.service.forward(CHIEF, saved.case)
+    world.run(3)
+    shown = town.service.show(saved.number)
+    assert shown["holder"] == VILLAGE and len(shown["missing_files"]) == 1  # the op does not wait for the bytes
+    world.run(25)
+    assert town.service.show(saved.number)["missing_files"] == []
+    assert [row["holder"] for row in town.service.list_cases()] == [VILLAGE]
+    town.service.take(CHIEF, saved.case)
+    town.service.examine(CHIEF, saved.case, opinion="同意")
+    world.run(5)
+    assert village.service.show(saved.case)["holder"] == TOWN
+    assert village.service.digest(saved.case) == town.service.digest(saved.case)
+    assert other.service.list_cases() == []  # not its case
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_is_lost_on_a_bad_line(world: World, seed: int) -> None:
+    village, town = world.enrol("village", VILLAGE), world.enrol("town", TOWN)
+    world.run(5)
+    world.line.rng.seed(seed)
+    world.line.drop, world.line.double = 0.3, 0.2
+    cases = []
+    for number in range(6):
+        saved = accept(village, fields={"序号": str(number)})
+        village.service.forward(CHIEF, saved.case)
+        cases.append(saved.case)
+        world.run(4)
+        world.line.up = number % 2 == 0
+        if number == 3:
+            world.connect("village")  # its daemon was killed
+    world.line.up = True
+    world.run(120)
+    world.line.drop = world.line.double = 0.0
+    world.run(180)
+    assert states(village) == {"accepted": 12}
+    assert town.service.digests() == village.service.digests() and len(town.service.digests()) == 6
+
+
+def test_a_hub_that_lost_what_it_acknowledged_gets_it_again(world: World, tmp_path: Path) -> None:
+    village = world.enrol("village", VILLAGE)
+    world.run(5)
+    accept(village)
+    world.run(3)
+    backup = tmp_path / "hub-backup.db"
+    world.hub.store.backup_to(backup)
+    later = accept(village)
+    world.run(3)
+    assert states(village) == {"accepted": 2}
+    world.restore_hub(backup)
+    world.run(60)
+    assert states(village) == {"accepted": 2}
+    with world.hub.store.read() as tx:
+        from conflict.ledger.views import digests
+
+        assert bytes.fromhex(later.case) in digests(tx)
