@@ -55,6 +55,7 @@ class FieldView(NamedTuple):
     losing: tuple[tuple[Write, str], ...]
 
 
+OFFERED_MAX = 256  # contending writes of one field that a person is offered; the others are listed as losing
 LATER_EDIT = "later_edit"  # somebody who had seen all of the values wrote a new one, or chose
 
 # Rule set 1. Contact: whoever is nearest to the applicant heard it from the applicant. Opinion, decision, fee: the
@@ -89,12 +90,15 @@ class Fields:
         """All fields ever written, sorted."""
         return sorted(self._values)
 
-    def standing(self, field: str, within: int) -> tuple[Write, ...]:
-        """The writes among the ops of `within` that no other of them overwrote knowingly, in the order of offer."""
+    def standing(self, field: str, within: int, limit: int = OFFERED_MAX) -> tuple[Write, ...]:
+        """The writes among the ops of `within` that no other of them overwrote knowingly, in the order of offer.
+
+        At most `limit` of them, those furthest along the history.
+        """
         values = self._values.get(field, {})
         left = self._masks.get(field, 0) & within
         found: list[int] = []
-        while left:
+        while left and len(found) < limit:
             top = left.bit_length() - 1
             found.append(top)
             left &= ~(self._history.before[top] | 1 << top)
@@ -115,7 +119,7 @@ class Fields:
         if not within:
             return None
         conflicts = self._past(field, within)
-        writes = self.standing(field, within)
+        writes = self.standing(field, within, len(self._values[field]))
         rule = self._rule(kind, writes)
         ranked = self._ranked(writes, rule, holder)
         shown = ranked[0]
@@ -125,8 +129,10 @@ class Fields:
         name = rule.name if decided else "open"
         losing = [(write, name) for write in ranked[1:] if write.value != shown.value and not rule.union]
         if differing:
-            proposal = None if kind is FieldClass.IDENTITY else writes.index(shown)
-            conflicts.append(FieldConflict(self._id(field, writes), field, contested, rule.name, writes, proposal, -1))
+            offered = self.standing(field, within)
+            proposal = offered.index(shown) if kind is not FieldClass.IDENTITY and shown in offered else None
+            name_of = self._id(field, offered)
+            conflicts.append(FieldConflict(name_of, field, contested, rule.name, offered, proposal, -1))
         seen = {write.at for write, _ in losing} | {write.at for write in writes}
         for conflict in conflicts:
             if conflict.by >= 0:

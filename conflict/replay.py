@@ -13,6 +13,7 @@ state is one step; where branches join, only the part that differs is set down a
 from __future__ import annotations
 
 import heapq
+import itertools
 from typing import NamedTuple
 
 from conflict.history import History, bits
@@ -22,6 +23,7 @@ from conflict.standing import Ledger, Loss, stands
 from conflict.state import State, acting_office, advance, voided_opener
 
 TANGLE_MAX = 64  # live ops of one join that are set down anew; a wider one takes the state of its strongest branch
+REWIND_MAX = 256  # live ops that a veto may lie above its target and still be felt at the causal points above it
 Key = tuple[int, int, int, int]
 
 
@@ -35,19 +37,19 @@ class Losses(NamedTuple):
 class Node:
     """The state after a causally closed set of ops: `frontier` its topmost live ops, `under` all that is below them.
 
-    op: index of the live op that the node follows, -1 for a join. base: the node from which `anew` (indexes in order)
-    is set down; None for nothing. exact: False if a tangle wider than TANGLE_MAX lies below.
+    base: the node from which `anew` (indexes in order) is set down; None for nothing at all. exact: False if a tangle
+    wider than TANGLE_MAX lies below. step: True if `anew` is one op that simply follows the base.
     """
 
-    __slots__ = ("anew", "base", "exact", "frontier", "losses", "op", "state", "under")
+    __slots__ = ("anew", "base", "exact", "frontier", "losses", "state", "step", "under")
 
-    def __init__(self, frontier: int, under: int, op: int, base: Node | None, anew: list[int], exact: bool) -> None:
+    def __init__(self, frontier: int, under: int, base: Node | None, anew: list[int], *, exact: bool) -> None:
         self.frontier = frontier
         self.under = under
-        self.op = op
         self.base = base
         self.anew = anew
         self.exact = exact
+        self.step = False
         self.state: State | None = None
         self.losses: Losses | None = None
 
@@ -72,8 +74,9 @@ class Replay:
         self._base: dict[int, Node] = {}
         self._after: list[Node] = []
         self._joins: dict[int, Node] = {}
-        self._start = Node(0, 0, -1, None, [], True)
+        self._start = Node(0, 0, None, [], exact=True)
         self._start.state = State()
+        self._strengths: dict[int, Key] = {}
         self.steps = 0
 
     # --- building -------------------------------------------------------------------------------------------------
@@ -99,14 +102,20 @@ class Replay:
         self._base[index] = base
         self._live |= 1 << index
         before = self._history.before[index]
-        node = Node(1 << index, before, index, base, [index], base.exact)
+        node = Node(1 << index, before, base, [index], exact=base.exact)
+        node.step = True
         op = self._history.ops[index]
         if op.kind == OpKind.VETO:
             target = self._history.index.get(op.body["of"])
             if target is not None and self._history.ops[target].kind != OpKind.VETO:
                 self._vetoes[index] = target
-                if before >> target & 1:
-                    node.base, node.anew, node.exact = self._plan(1 << index | before, None)
+                node.step = False
+                if self._live & before & 1 << target:
+                    plan = self._plan(self._live & (before | 1 << index), REWIND_MAX)
+                    node.base, node.anew = plan or (base, [])
+                    node.exact = base.exact and plan is not None
+        elif op.kind == OpKind.RESOLVE:
+            node.step = False
         self._after.append(node)
 
     def pass_by(self, base: Node) -> None:
@@ -115,9 +124,8 @@ class Replay:
 
     def outcome(self) -> Outcome:
         """Replay what is not settled yet, exactly, whatever its width."""
-        closure = self._live
-        node = Node(0, closure, -1, None, [], True)
-        node.base, node.anew, _ = self._plan(closure, None, exactly=True)
+        base, anew = self._plan(self._live, len(self._history.ops), exactly=True) or (self._start, [])
+        node = Node(0, self._live, base, anew, exact=True)
         self._settle(node)
         losses: dict[int, Loss] = {}
         chain = node.losses
@@ -140,40 +148,52 @@ class Replay:
                 return node
         found = self._joins.get(frontier)
         if found is None:
-            base, anew, exact = self._plan((frontier | under) & self._live, TANGLE_MAX)
-            found = self._joins[frontier] = Node(frontier, under, -1, base, anew, exact)
+            exact = all(node.exact for node in nodes)
+            found = self._joins[frontier] = self._join(frontier, under, exact)
         return found
 
-    def _plan(self, closure: int, limit: int | None, *, exactly: bool = False) -> tuple[Node, list[int], bool]:
-        """Where to start, and what to set down from there, to reach the state after `closure`.
+    def _join(self, frontier: int, under: int, exact: bool) -> Node:
+        """A new node for branches that differ: set down anew, or if they are too tangled, the strongest branch's."""
+        plan = self._plan((frontier | under) & self._live, TANGLE_MAX) if exact else None
+        if plan is not None:
+            return Node(frontier, under, plan[0], plan[1], exact=True)
+        tips = itertools.islice(bits(frontier), TANGLE_MAX)
+        return Node(frontier, under, self._after[max(tips, key=self._strength)], [], exact=False)
+
+    def _plan(self, closure: int, limit: int, *, exactly: bool = False) -> tuple[Node, list[int]] | None:
+        """Where to start, and what to set down from there, to reach the state after `closure`. None beyond `limit`.
 
         The start is the highest cut: everything above it builds upon everything below it. A veto lies above the cut
-        only together with its target. Beyond `limit` ops the strongest branch stands for the whole, inexactly.
+        only together with its target. exactly: start from an exact node.
         """
         before = self._history.before
-        closure &= self._live
         rest, common, targets = closure, -1, 0
         above: list[int] = []
         while rest:
             top = rest.bit_length() - 1
             rest ^= 1 << top
             above.append(top)
+            if len(above) > limit:
+                return None
             common &= before[top]
             if top in self._vetoes:
                 targets |= 1 << self._vetoes[top]
-            if limit is not None and len(above) > limit:
-                strongest = max(above, key=self._strength)
-                return self._after[strongest], [], False
             if not rest & ~common and not targets & rest:
                 base = self._base[top] if rest else self._start
                 if base.exact or not exactly:
-                    return base, self._in_order(above), base.exact
-        return self._start, self._in_order(above), True
+                    return base, self._in_order(above)
+        return self._start, self._in_order(above)
 
     # --- order ----------------------------------------------------------------------------------------------------
 
     def _strength(self, index: int) -> Key:
         """Greater is stronger. Conclusion and delivery weigh as much as the office whose decision they carry out."""
+        known = self._strengths.get(index)
+        if known is None:
+            known = self._strengths[index] = self._weighed(index)
+        return known
+
+    def _weighed(self, index: int) -> Key:
         op = self._history.ops[index]
         kind = OpKind(op.kind)
         office = acting_office(op)
@@ -246,9 +266,9 @@ class Replay:
         state, losses = base.state, base.losses
         assert state is not None
         history = self._history
-        if node.anew == [node.op] and node.op not in self._vetoes and history.ops[node.op].kind != OpKind.RESOLVE:
+        if node.step:
             self.steps += 1
-            node.state, node.losses = advance(state, history.ops[node.op]), losses
+            node.state, node.losses = advance(state, history.ops[node.anew[0]]), losses
             return
         vetoed = {self._vetoes[index]: index for index in sorted(node.anew, reverse=True) if index in self._vetoes}
         ledger = Ledger(history)
