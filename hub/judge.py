@@ -15,7 +15,7 @@ from typing import Any
 from conflict.kinds import OPENING
 from protocol.op import Op
 
-AHEAD_MS_MAX = 300_000  # a claim up to 5 minutes after arrival is an honest clock
+AHEAD_MS_MAX = 300_000  # a claim up to 5 minutes off is an honest clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,22 @@ def objection(op: Op, published: Mapping[tuple[str, int], Mapping[str, Any]]) ->
     return None
 
 
-def bound(op: Op, arrived_ms: int) -> int | None:
-    """The latest time the op can have been made, where what it claims lies after its arrival; None where it is plausible.
+def bound(op: Op, arrived_ms: int, enrolled_ms: int) -> dict[str, int] | None:
+    """Bounds for the time at which the op can have been made, where its claim cannot be true; None where it can.
 
     Both the clock's claim and the evidence count: a device that names a hub time which the hub never signed is as
-    wrong as one whose clock runs ahead. A clock that is behind needs no bound: evidence and parents bound it from below.
+    wrong as one whose clock runs ahead. A clock that is behind needs a bound only without evidence, which a device
+    has from its enrolment on; nothing was made before that.
+
+    Args:    arrived_ms: when the op came, by the hub's clock. enrolled_ms: when its device entered the roster.
+    Returns: {"latest_ms", "earliest_ms"?}, ms since 1970 UTC.
     """
     claims = [op.claimed_ms]
     if op.evidence is not None:
         hub_ms, elapsed_ms = op.evidence
         claims.append(hub_ms + max(elapsed_ms, 0))
-    return arrived_ms if max(claims) > arrived_ms + AHEAD_MS_MAX else None
+    if max(claims) > arrived_ms + AHEAD_MS_MAX:
+        return {"latest_ms": arrived_ms}
+    if op.evidence is None and op.claimed_ms < enrolled_ms - AHEAD_MS_MAX:
+        return {"latest_ms": arrived_ms, "earliest_ms": enrolled_ms}
+    return None

@@ -21,6 +21,7 @@ from hub.devices import Contact
 from hub.init import County
 from hub.intake import Intake, Taken
 from hub.joining import Joins
+from hub.review import look_for_duplicates
 from hub.source import Board, DeviceSource
 from protocol import topics
 from protocol.carriers.inbox import Counters
@@ -321,6 +322,7 @@ class SyncLoop:
             self._jobs_ms = mono_ms + JOBS_MS
             with self._store.write() as tx:
                 enrolment.tidy_accounts(tx, self._county.directory, now_ms=self._now_ms())
+        look_for_duplicates(self._county, now_ms=self._now_ms())
         version = self._store.data_version()
         if version != self._data_version:
             self._data_version = version

@@ -212,9 +212,10 @@ class Work:
         against = judge.objection(op, self._shelf.terms)
         if against is not None and _counts(_entry(view, op.id)):
             facts.append((OpKind.VETO, {"of": op.id, "code": against.code, "reason": against.reason}))
-        latest_ms = judge.bound(op, self.now_ms)
-        if latest_ms is not None:
-            facts.append((OpKind.TIME_BOUND, {"of": op.id, "latest_ms": latest_ms}))
+        device = self._shelf.roster.device(op.device)
+        bounds = judge.bound(op, self.now_ms, device.since_ms if device else 0)
+        if bounds is not None:
+            facts.append((OpKind.TIME_BOUND, {"of": op.id, **bounds}))
         return facts
 
     def _route(self, views: dict[bytes, CaseView], new: Sequence[Op], news: Sequence[Op]) -> None:

@@ -27,6 +27,8 @@ ID_MAX = 200  # characters of an answer's id, a key, a receipt number
 TEXT_MAX = 4_000  # characters of a text in an op's body
 RECEIPT_ID = "receipt:"  # our id of the answer that a receipt number is
 PROGRESS = ("received", "accepted", "withdrawn")  # words of the city that change nothing in the county
+HOLDS_IT = ("received", "accepted", "return", "decide")  # kinds that only a city which has the case can say
+UNSENT = ("waiting_materials", "queued", "sending", "failed")
 DECISIONS = ("granted", "denied", "answered")
 
 
@@ -139,24 +141,16 @@ def keep_take(tx: Connection, forward_op: bytes, receipt: str, bundle_sha256: st
     insert_new(tx, answers, [row])
 
 
-def learn_receipts(tx: Connection, *, now_ms: int) -> int:
-    """Receipt numbers that came with an answer before their own call had been answered; how many."""
+def unlearnt(tx: Connection, limit: int) -> list[tuple[bytes, str]]:
+    """(forward op, receipt number) of forwards whose number came with an answer before their own call told it."""
     found = (
         select(upward.c.forward_op, answers.c.receipt)
-        .join(upward, upward.c.key == answers.c.key)
-        .where(answers.c.state == "waiting", upward.c.receipt == "")
+        .join(answers, upward.c.key == answers.c.key)
+        .where(upward.c.state.in_(UNSENT), upward.c.receipt == "")
+        .where(answers.c.state.in_(("waiting", "noted")), answers.c.kind.in_(HOLDS_IT))
         .order_by(answers.c.number)
     )
-    receipts = {row.forward_op: row.receipt for row in reversed(list(tx.execute(found)))}
-    for forward_op, receipt in receipts.items():
-        keep_take(tx, forward_op, receipt, "", now_ms=now_ms)
-    return len(receipts)
-
-
-def has_unlearnt(tx: Connection) -> bool:
-    """Whether `learn_receipts` would find one; a read, so that an idle step takes no write turn."""
-    found = select(answers.c.id).join(upward, upward.c.key == answers.c.key)
-    return tx.execute(found.where(answers.c.state == "waiting", upward.c.receipt == "").limit(1)).first() is not None
+    return [(row.forward_op, row.receipt) for row in tx.execute(found.limit(limit))]
 
 
 def next_answers(tx: Connection, now_ms: int, limit: int) -> list[Answer]:

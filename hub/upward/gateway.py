@@ -271,10 +271,10 @@ def _ask(store: Store, city: City, forward_op: bytes, now_ms: int) -> None:
 def _learn_receipts(store: Store, now_ms: int) -> None:
     """Answers may know a receipt number that its own call never told: such a forward is not handed in again."""
     with store.read() as tx:
-        unlearnt = answers.has_unlearnt(tx)
-    if unlearnt:
+        learnt = answers.unlearnt(tx, ANSWERS_MAX)
+    for forward_op, receipt in learnt:
         with store.write() as tx:
-            answers.learn_receipts(tx, now_ms=now_ms)
+            answers.keep_take(tx, forward_op, receipt, "", now_ms=now_ms)
 
 
 def _hand_over_all(store: Store, desk: Desk, result: StepResult, now_ms: int) -> None:
