@@ -124,16 +124,33 @@ def test_a_lost_answer_makes_no_second_case(
     assert len(county.ops(case, "take")) == 1
 
 
+class RecordingCity:
+    """The real client, which remembers what it handed in."""
+
+    def __init__(self, city: CityClient) -> None:
+        self._city = city
+        self.calls: list[tuple[str, bytes]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._city, name)
+
+    def hand_in(self, key: str, body: bytes) -> str:
+        self.calls.append((key, body))
+        return self._city.hand_in(key, body)
+
+
 def test_material_that_comes_during_a_try_does_not_change_the_bundle(
     county: County, platform: CityThread, city: CityClient, operator: httpx.Client
 ) -> None:
     case = county.new_case()
     county.forward(case)
     platform.faults.append(Fault("cut", times=1, path="/api/cases"))
-    county.step(city)
+    recording = RecordingCity(city)
+    county.step(recording)
     county.attach(case, b"late paper", material="补充说明")
-    county.step(city, after_ms=HOUR_MS)
+    county.step(recording, after_ms=HOUR_MS)
     assert county.row(case)["state"] == "sent"
+    assert len(recording.calls) == 2 and len(set(recording.calls)) == 1
     assert len(cases_at(operator)[0]["bundle"]["materials"]) == 1
 
 
@@ -380,6 +397,19 @@ def test_an_answer_before_the_receipt_is_enough(
     county.step(city, after_ms=10_000)
     assert [op.kind for kind in ("take", "decide") for op in county.ops(case, kind)] == ["take", "decide"]
     assert county.row(case)["state"] == "answered"
+
+
+def test_a_hub_that_forgot_takes_over_the_number_that_the_city_gave(
+    county: County, city: CityClient, operator: httpx.Client
+) -> None:
+    """Restored from a backup, case changed since, and not even the feed tells: the city's refusal does."""
+    case = county.new_case()
+    forward = county.forward(case)
+    receipt = city.hand_in(idempotency_key(forward), whole_body(county, case))
+    county.attach(case, b"more", material="补充说明")
+    county.step(HidingCity(city, lambda answer: True))
+    assert (county.row(case)["state"], county.row(case)["receipt"]) == ("sent", receipt)
+    assert len(cases_at(operator)) == 1
 
 
 class ScriptedCity:
