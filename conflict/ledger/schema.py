@@ -91,7 +91,9 @@ views = table(
     Column("rules", Integer, nullable=False),
     Column("heads", LargeBinary, nullable=False),  # 32 bytes each
     Column("digest", LargeBinary, nullable=False),
-    Column("record", LargeBinary, nullable=False),  # canonical bytes of CaseView.record()
+    Column(
+        "record", LargeBinary, nullable=False
+    ),  # MessagePack of CaseView.record(); the digest is over the canonical form
     Index("views_number", "number_key"),
     Index("views_updated", "updated_ms"),
     Index("views_status", "status", "updated_ms"),

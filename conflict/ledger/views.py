@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import msgpack
 from sqlalchemy import BindParameter, ColumnElement, Connection, Row, and_, bindparam, delete, or_, select, update
 from sqlalchemy import Select as SelectType
 
@@ -24,7 +25,6 @@ from conflict.ledger.schema import case_offices, views
 from conflict.ledger.schema import ops as ops_table
 from conflict.ledger.statements import insert_new, put, steps
 from conflict.view import CaseView
-from protocol import canonical
 from protocol.op import ID_BYTES, Op, parse_op
 
 PREFIX_CHARS_MIN = 6  # shortest abbreviation of a hex id that `find` takes
@@ -85,7 +85,7 @@ def view(tx: Connection, case: bytes) -> CaseView:
     kept = tx.execute(select(views.c.record).where(views.c.case_id == case)).scalar()
     if kept is None:
         raise _unknown(case.hex())
-    return CaseView(canonical.decode(kept, bytes_max=len(kept)))
+    return CaseView(msgpack.unpackb(kept, raw=False, strict_map_key=False))
 
 
 def ops_of(tx: Connection, case: bytes, *, ready: bool = True) -> list[Op]:
@@ -275,7 +275,7 @@ def _row(folded: CaseView, history: list[Op], waits: int) -> dict[str, Any]:
         "rules": folded.rules,
         "heads": b"".join(folded.heads),
         "digest": folded.digest(),
-        "record": canonical.encode(folded.record()),
+        "record": msgpack.packb(folded.record(), use_bin_type=True),
     }
 
 

@@ -130,6 +130,8 @@ def missing_parents(tx: Connection, *, limit: int = 1000) -> list[tuple[bytes, b
 def waiting_of(tx: Connection, cases: Iterable[bytes]) -> dict[bytes, int]:
     """How many ops of each case wait; cases without any are left out."""
     counts: dict[bytes, int] = {}
+    if tx.execute(_ANY).first() is None:
+        return counts
     for part in steps(cases):
         counts.update(tx.execute(_WAITING_OF, {"ids": part}).all())
     return counts
