@@ -103,6 +103,14 @@ def reopen(tx: Connection, above: int, *, now_ms: int) -> int:
     return tx.execute(update(outbox).where(lost).values(state="pending", since_ms=now_ms)).rowcount
 
 
+def reopen_ops(tx: Connection, op_ids: Iterable[bytes], *, now_ms: int) -> None:
+    """Offer these ops again, if they are ours: a comparison showed that the hub does not store them."""
+    rows = [{"op": op_id} for op_id in op_ids]
+    if rows:
+        one = (outbox.c.op_id == bindparam("op")) & outbox.c.state.not_in(UNSETTLED)
+        tx.execute(update(outbox).where(one).values(state="pending", since_ms=now_ms), rows)
+
+
 def unsettled_by_case(tx: Connection) -> dict[bytes, int]:
     """How many ops without the hub's word each case has; cases without any are left out."""
     query = select(outbox.c.case_id, func.count()).where(outbox.c.state.in_(UNSETTLED)).group_by(outbox.c.case_id)

@@ -20,6 +20,7 @@ from conflict.ledger.store import Store
 from edge import outbox
 from edge.clock import Clock
 from edge.reference import Reference
+from edge.sync.compare import Answerer
 from edge.sync.intake import Intake
 from edge.sync.source import StoreSource
 from edge.sync.wanted import Wanted
@@ -29,6 +30,7 @@ from protocol.errors import RemoteProtocolError, StoreError, TransportError, Unk
 from protocol.keys import DeviceKeys
 from protocol.link import (
     ChunkArrived,
+    CompareArrived,
     DocumentsOffered,
     EdgeLink,
     Event,
@@ -36,6 +38,7 @@ from protocol.link import (
     StreamArrived,
     WelcomeArrived,
 )
+from protocol.messages import Compare, Problem
 from protocol.roster import Device
 from protocol.trust import Trust, fingerprint
 
@@ -98,12 +101,15 @@ class SyncLoop:
         self._wanted = Wanted()
         self._source = StoreSource(store, keys, reference, self._wanted, clock.mono_ms)
         self._intake = Intake(store, keys, reference, clock)
+        self._answerer = Answerer(store, clock)
         self._link = self._new_link()
         self._topic = topics.up(
             topics.space(fingerprint(reference.trust.root_public)), topics.mailbox(keys.incarnation)
         )
         self._generation = 0
         self._busy_ms = 0
+        self._lowest: int | None = None  # oldest unsettled op when last looked
+        self._highest = 0  # newest op given out
         self.sent = 0
         self.received = 0
 
@@ -191,6 +197,8 @@ class SyncLoop:
             self._wanted.offer_documents(event.documents, held)
         elif isinstance(event, ChunkArrived):
             self._chunk(event)
+        elif isinstance(event, CompareArrived):
+            self._compare(event)
         elif isinstance(event, ProblemArrived):
             log.warning("the hub reports a problem: %s", event.code)
             self._intake.problem(event.code, event.text, event.about)
@@ -200,7 +208,6 @@ class SyncLoop:
         again = self._intake.welcome(event.welcome)
         if again:
             log.warning("the hub has lost %d ops that it had acknowledged; they are offered again", again)
-            self._link.connected(self._clock.mono_ms())  # forget what was in flight: begin with the oldest again
         if self._reference.trust != before:
             self._link = self._new_link()  # the hub has new keys: greet it under them
             self._generation = 0
@@ -220,7 +227,24 @@ class SyncLoop:
         if state in ("complete", "mismatch"):
             self._link.content_settled(sha256)
 
+    def _compare(self, event: CompareArrived) -> None:
+        try:
+            answer = self._answerer.answer(event.session, event.body)
+        except RemoteProtocolError as error:
+            self._link.say(Problem(error.code, error.text, event.session))
+            return
+        if answer is not None:
+            self._link.say(Compare(event.session, answer))
+
+    def _notice_reopened(self) -> None:
+        """An op below those given out is unsettled again (the hub lost it, a comparison found it): start over there."""
+        low = self._source.lowest_unsettled()
+        if low is not None and low <= self._highest and (self._lowest is None or low < self._lowest):
+            self._link.connected(self._clock.mono_ms())
+        self._lowest = low
+
     def _give_out(self) -> None:
+        self._notice_reopened()
         envelopes = self._link.poll(self._clock.mono_ms(), self._source)
         for envelope in envelopes:
             self._carrier.publish(self._topic, envelope)
@@ -229,6 +253,7 @@ class SyncLoop:
         given = self._source.taken_out()
         if given:
             self.sent += sum(last - first + 1 for first, last in given)
+            self._highest = max(self._highest, *(last for _first, last in given))
             with self._store.write() as tx:
                 for first, last in given:
                     outbox.offered(tx, first, last, now_ms=self._clock.now_ms())

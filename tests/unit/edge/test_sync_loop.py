@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from conflict.ledger.views import digests
 from edge import memory, outbox
 from edge.main import Node
 from edge.service import Application, Saved
 from edge.staff import Actor
+from edge.sync.compare import Answerer, stored_items
+from protocol.reconcile import Comparison
 from tests.unit.edge.county import GOOD_ID, Hands
 from tests.unit.edge.line import ITEM, NEIGHBOUR, TOWN, VILLAGE, World
 
@@ -48,8 +51,6 @@ def test_documents_then_ops_then_receipts(world: World) -> None:
         known = memory.hub_time(tx)
     assert known.boot_id == "boot-1" and known.hub_ms > 0  # evidence for the next claimed time
     with world.hub.store.read() as tx:
-        from conflict.ledger.views import digests
-
         assert digests(tx)[bytes.fromhex(saved.case)].hex() == village.service.digest(saved.case)
 
 
@@ -112,6 +113,34 @@ def test_a_hub_that_lost_what_it_acknowledged_gets_it_again(world: World, tmp_pa
     world.run(60)
     assert states(village) == {"accepted": 2}
     with world.hub.store.read() as tx:
-        from conflict.ledger.views import digests
-
         assert bytes.fromhex(later.case) in digests(tx)
+
+
+def test_a_comparison_proves_equality_and_finds_what_the_hub_lost(world: World) -> None:
+    village = world.enrol("village", VILLAGE)
+    world.run(5)
+    accept(village)
+    kept = accept(village)
+    world.run(3)
+    with village.store.read() as tx:
+        mine = stored_items(tx)
+    assert len(mine) == 4  # two ops, two views
+    answerer = Answerer(village.store, village.clock)
+    equal = Comparison(mine, b"n" * 16)
+    assert _talk(equal, answerer, b"session1") == (set(), set())
+    assert states(village) == {"accepted": 2}
+    lost = bytes.fromhex(kept.op)
+    poorer = Comparison([item for item, op in mine.items() if op != lost], b"m" * 16)
+    _mine, theirs = _talk(poorer, answerer, b"session2")
+    assert [mine[item] for item in theirs] == [lost]
+    assert states(village) == {"accepted": 1, "pending": 1}
+    world.run(5)
+    assert states(village) == {"accepted": 2}  # offered again without a restart of the daemon
+
+
+def _talk(hub: Comparison, device: Answerer, session: bytes) -> tuple[set[bytes], set[bytes]]:
+    body: bytes | None = hub.begin()
+    while body is not None:
+        answer = device.answer(session, body)
+        body = None if answer is None else hub.receive(answer)
+    return hub.only_mine, hub.only_theirs
