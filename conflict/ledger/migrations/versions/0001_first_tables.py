@@ -16,6 +16,13 @@ Int = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Create every table of version 1."""
+    _ops_and_chains()
+    _views()
+    _hubs_word()
+    _files_and_meta()
+
+
+def _ops_and_chains() -> None:
     op.create_table(
         "ops",
         sa.Column("pos", Int, primary_key=True, autoincrement=True),
@@ -59,6 +66,9 @@ def upgrade() -> None:
         sa.Column("found_ms", Int, nullable=False),
         sqlite_strict=True,
     )
+
+
+def _views() -> None:
     op.create_table(
         "views",
         sa.Column("case_id", sa.LargeBinary, primary_key=True),
@@ -92,6 +102,9 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     op.create_index("case_offices_case", "case_offices", ["case_id"])
+
+
+def _hubs_word() -> None:
     op.create_table(
         "receipts",
         sa.Column("id", sa.LargeBinary, primary_key=True),
@@ -122,6 +135,9 @@ def upgrade() -> None:
         sa.Column("blob", sa.LargeBinary, nullable=False),
         sqlite_strict=True,
     )
+
+
+def _files_and_meta() -> None:
     op.create_table(
         "files",
         sa.Column("id", Int, primary_key=True, autoincrement=True),
