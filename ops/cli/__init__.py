@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from ops import output
+from ops import logs, output
 from protocol.errors import LiandongError
 
 
@@ -27,6 +27,7 @@ def run(words: list[str]) -> int:
     from ops.cli.tree import app
 
     output.prepare_streams()
+    logs.quiet()
     as_json = "--json" in words
     try:
         code = get_command(app).main(args=words or ["--help"], prog_name="liandong", standalone_mode=False)

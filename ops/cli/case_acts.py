@@ -14,7 +14,19 @@ from typing import Annotated
 import typer
 
 from ops.cli.office import at_office, say_saved
-from ops.cli.options import Case, EdgeDir, Fields, Files, Json, Paper, Reason, StaffName, parse_fields, parse_limit
+from ops.cli.options import (
+    Case,
+    EdgeDir,
+    Fields,
+    Files,
+    Json,
+    Paper,
+    Reason,
+    StaffName,
+    parse_choice,
+    parse_fields,
+    parse_limit,
+)
 from protocol.errors import InputError
 
 Opinion = Annotated[str, typer.Option("--opinion", help="What is said about it. 意见")]
@@ -327,9 +339,8 @@ def resolve(
     as_json: Json = False,
 ) -> None:
     """Settle an open conflict of the case. 裁决冲突"""
-    chosen = int(choice) if choice.isascii() and choice.isdigit() and len(choice) < 4 else choice
     with at_office(directory, staff) as desk:
-        saved = desk.service.resolve(desk.actor, case, conflict=conflict, choice=chosen, reason=reason)
+        saved = desk.service.resolve(desk.actor, case, conflict=conflict, choice=parse_choice(choice), reason=reason)
         say_saved(saved, as_json=as_json)
 
 

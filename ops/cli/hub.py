@@ -14,13 +14,15 @@ from typing import Annotated, Any
 import typer
 
 from ops import output
+from ops.cli import review
 from ops.cli.county import STAFF, county_open, find_device
-from ops.cli.options import HubDir, Json, StaffName
+from ops.cli.options import HubDir, Json, StaffName, only
 from ops.cli.signals import stop_on_signals
 from ops.clock import local_text, mono_ms, wall_clock
 from protocol.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="The county's hub. 县级中心")
+review.add_to(app)
 
 CITY_TOKEN_VARIABLE = "LIANDONG_CITY_TOKEN"
 Reason = Annotated[str, typer.Option("--reason", help="Why; the origin is told. 理由")]
@@ -36,13 +38,14 @@ def run(
 ) -> None:
     """Serve the county until SIGTERM. Says `ready` on stdout when set up. 运行县级中心"""
     from hub.main import run_hub
+    from ops.reconcile.run import hub_comparer
 
     stop = stop_on_signals()
 
     def ready() -> None:
         output.show({"ready": True, "dir": directory}, as_json=as_json, text=f"ready {directory}")
 
-    run_hub(directory, stop, now_ms=wall_clock(), mono_ms=mono_ms, broker=broker, ready=ready)
+    run_hub(directory, stop, now_ms=wall_clock(), mono_ms=mono_ms, broker=broker, ready=ready, comparer=hub_comparer)
 
 
 @app.command()
@@ -138,12 +141,6 @@ def held(
     rows = [[one["op"][:16], one["office"], one["kind"], one["code"], one["detail"]] for one in data.get("held", [])]
     text = output.table(["op", "office", "kind", "code", "detail"], rows) if "held" in data else str(data)
     output.show(data, as_json=as_json, text=text)
-
-
-def only(wanted: str, given: str, known: str) -> None:
-    """Raises InputError unless `given` is the action that is left."""
-    if given != wanted:
-        raise InputError(f"There is no action {given!r}; choose {known}.", f"没有操作“{given}”,可选:{known}。")
 
 
 def op_ids(words: list[str] | None) -> list[bytes]:

@@ -62,3 +62,14 @@ def parse_limit(text: str | None) -> tuple[int, str] | None:
             f"“{text}”不是期限,请写成 5w(工作日)、30c(自然日)或 24h(小时)。",
         )
     return int(count), unit
+
+
+def parse_choice(text: str) -> int | str:
+    """A resolve's choice: the index of a value as shown, or a value of one's own."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else text
+
+
+def only(wanted: str, given: str, known: str) -> None:
+    """Raises InputError unless `given` is the one action that is left of the `known` ones."""
+    if given != wanted:
+        raise InputError(f"There is no action {given!r}; choose {known}.", f"没有操作“{given}”,可选:{known}。")

@@ -56,12 +56,15 @@ def restore(
 def reconcile(
     directory: HubDir,
     office: Annotated[str | None, typer.Option("--office", help="Only this office. 仅此机构")] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", help="Longest wait for devices in one pass, seconds.", min=1)
+    ] = 60.0,
     as_json: Json = False,
 ) -> None:
     """Prove that every office and the hub hold the same facts, repair what differs, write a report. 对账"""
     from ops.reconcile.run import reconcile as compare
 
-    report = compare(directory, office=office, now_ms=wall_clock()())
+    report = compare(directory, office=office, timeout_s=timeout)
     output.show(report.as_json(), as_json=as_json, text=report.text())
     if not report.equal:
         raise typer.Exit(output.FAILED)

@@ -1,0 +1,152 @@
+"""The hub's side of a reconciliation, over the links that exist anyway: it begins, devices answer, each side repairs.
+
+For: comparing with the devices that a request names; putting what an office lacks into its stream again.
+May not: send anything (bodies go in and out); delete or overwrite a fact; believe that equal counts mean equal facts.
+Spec: docs/protocol/reconcile.md.  The device's side: edge/sync/compare.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from conflict.ledger.meta import get_meta, put_meta
+from conflict.ledger.views import refold
+from ops.reconcile import items
+from protocol.errors import RemoteProtocolError
+from protocol.reconcile import NONCE_BYTES, Comparison
+from protocol.roster import ACTIVE, Device
+
+if TYPE_CHECKING:
+    from hub.init import County
+
+_log = logging.getLogger("liandong.reconcile")
+
+REQUEST = "reconcile.request"
+RESULT = "reconcile.result."  # and the device in hex
+SESSION_BYTES = 8
+AGAIN_MS = 20_000  # a comparison without an answer for so long begins anew: an envelope was lost
+NAMED_MAX = 50  # differences named in a result; the counts are whole
+
+
+@dataclass
+class _Running:
+    """One comparison under way at the hub."""
+
+    session: bytes
+    comparison: Comparison
+    cases: list[bytes]
+    counts: dict[str, int]
+    heard_ms: int
+
+
+class HubComparer:
+    """Compares with the devices that a request names, while they are present; writes one result per device."""
+
+    def __init__(self, county: County, *, now_ms: Callable[[], int], mono_ms: Callable[[], int]) -> None:
+        self._county = county
+        self._store = county.store
+        self._now_ms, self._mono_ms = now_ms, mono_ms
+        self._builder = ThreadPoolExecutor(1, thread_name_prefix="reconcile")
+        self._building: dict[bytes, Future[_Running]] = {}
+        self._running: dict[bytes, _Running] = {}
+        self._finished: set[bytes] = set()
+        self._request: dict[str, Any] = {}
+
+    def begin(self, present: set[bytes]) -> list[tuple[bytes, bytes, bytes]]:
+        """(device, session, body) of comparisons that begin now. Called twice a second; quick when nothing is asked."""
+        with self._store.read() as tx:
+            request = get_meta(tx, REQUEST, {})
+        if request != self._request:
+            self._request = request
+            self._building, self._running, self._finished = {}, {}, set()
+        if not request:
+            return []
+        for name in present:
+            if self._wanted(name) and name not in self._building and self._silent(name):
+                self._running.pop(name, None)
+                self._building[name] = self._builder.submit(self._build, self._county.shelf.roster.devices[name])
+        return self._started()
+
+    def arrived(self, device: Device, session: bytes, body: bytes) -> list[bytes]:
+        """What a device's comparison message is answered with."""
+        running = self._running.get(device.incarnation)
+        if running is None or running.session != session:
+            return []
+        running.heard_ms = self._mono_ms()
+        try:
+            answer = running.comparison.receive(body)
+        except RemoteProtocolError as error:
+            _log.warning("comparison with %s broke off: %s", device.incarnation.hex(), error.code)
+            del self._running[device.incarnation]
+            return []
+        if running.comparison.done:
+            del self._running[device.incarnation]
+            self._finish(device, running)
+        return [] if answer is None else [answer]
+
+    def _wanted(self, name: bytes) -> bool:
+        device = self._county.shelf.roster.devices.get(name)
+        office = self._request.get("office", "")
+        known = device is not None and device.role == "edge" and device.state == ACTIVE
+        return known and name not in self._finished and (not office or (device is not None and device.office == office))
+
+    def _silent(self, name: bytes) -> bool:
+        running = self._running.get(name)
+        return running is None or self._mono_ms() - running.heard_ms > AGAIN_MS
+
+    def _build(self, device: Device) -> _Running:
+        from hub.streams import cases_of
+
+        counts = dict.fromkeys((items.OP, items.VIEW, items.FILE), 0)
+        mine: set[bytes] = set()
+        with self._store.read() as tx:
+            cases = cases_of(tx, device.office)
+            for thing in items.things(tx, cases):
+                mine.add(thing.item)
+                counts[thing.tag] += 1
+        comparison = Comparison(mine, os.urandom(NONCE_BYTES))
+        return _Running(os.urandom(SESSION_BYTES), comparison, cases, counts, self._mono_ms())
+
+    def _started(self) -> list[tuple[bytes, bytes, bytes]]:
+        ready = [name for name, future in self._building.items() if future.done()]
+        out = []
+        for name in ready:
+            running = self._building.pop(name).result()
+            running.heard_ms = self._mono_ms()
+            self._running[name] = running
+            out.append((name, running.session, running.comparison.begin()))
+        return out
+
+    def _finish(self, device: Device, running: _Running) -> None:
+        """Repair what the office lacks by putting it at the end of its stream, and write the result down."""
+        from hub.streams import Item, extend
+        from protocol.messages import STREAM_OP
+
+        comparison = running.comparison
+        with self._store.write() as tx:
+            mine = [thing for thing in items.things(tx, running.cases) if thing.item in comparison.only_mine]
+            ops = [thing for thing in mine if thing.tag == items.OP]
+            views = [thing for thing in mine if thing.tag == items.VIEW]
+            extend(tx, {device.office: [Item(STREAM_OP, thing.device, thing.name) for thing in ops]})
+            if not ops and views:
+                refold(tx, [thing.name for thing in views])
+            result = {
+                "request": self._request["id"],
+                "equal": not comparison.only_mine and not comparison.only_theirs,
+                "at_ms": self._now_ms(),
+                "cases": len(running.cases),
+                "ops": running.counts[items.OP],
+                "files": running.counts[items.FILE],
+                "only_hub": len(comparison.only_mine),
+                "only_office": len(comparison.only_theirs),
+                "rounds": comparison.rounds,
+                "bytes": comparison.bytes_seen,
+                "named": [[thing.tag, thing.name] for thing in mine[:NAMED_MAX]],
+            }
+            put_meta(tx, RESULT + device.incarnation.hex(), result)
+        self._finished.add(device.incarnation)
