@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import random
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from conflict.ledger.errors import AlreadyRunning
 from conflict.ledger.store import Store, daemon_lock, open_store
-from edge import memory
+from edge import memory, outbox
 from edge.clock import Clock
 from edge.config import JOINED, STORE_NAME, Config, read_config
 from edge.errors import NotANode
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 CA_NAME = "broker-ca.pem"  # put there by whoever runs a broker with an authority of the county's own
 JOIN_TIMEOUT_S = 60.0
 SYNC_TIMEOUT_S = 60.0
+DAEMON_LOOK_S = 0.1
 
 log = logging.getLogger("liandong.edge")
 
@@ -117,12 +120,33 @@ def join(
 
 
 def sync_once(node: Node, *, timeout_s: float = SYNC_TIMEOUT_S) -> Round:
-    """One round with the hub.
+    """One round with the hub. Beside a running daemon, which synchronises by itself: wait until it has.
 
-    Raises:  TransportError (`offline`), AlreadyRunning if the daemon runs (it synchronises by itself).
+    Raises:  TransportError (`offline`) if the hub was not reached within the time.
     """
-    with daemon_lock(node.directory):
-        return _loop(node).run_once(timeout_s)
+    try:
+        with daemon_lock(node.directory):
+            return _loop(node).run_once(timeout_s)
+    except AlreadyRunning:
+        return _await_daemon(node, timeout_s)
+
+
+def _await_daemon(node: Node, timeout_s: float) -> Round:
+    from edge.sync_loop import Round, offline
+
+    end = node.clock.mono_ms() + int(timeout_s * 1000)
+    before = _unsettled(node)
+    while (pending := _unsettled(node)) and node.clock.mono_ms() < end:
+        time.sleep(DAEMON_LOOK_S)
+    if pending == before and pending:
+        raise offline("the running daemon has no answer from the hub")
+    return Round(before - pending, 0, pending, complete=not pending)
+
+
+def _unsettled(node: Node) -> int:
+    with node.store.read() as tx:
+        counts = outbox.counts(tx)
+    return counts["pending"] + counts["offered"]
 
 
 def run(node: Node, stop: threading.Event) -> None:

@@ -44,7 +44,7 @@ from protocol.trust import Trust, fingerprint
 
 TURN_S = 0.2  # how often new work of `case` commands is looked for; the wish is at most 1 s
 QUIET_MS = 1_500  # a round ends when nothing came or had to go for so long
-STORE_REST_S = 5.0  # after the store refused (full disk, locked) before the next try
+REST_S = 5.0  # after the store refused (full disk, locked) or an error of ours before the next try
 VIA = "mqtt"
 
 log = logging.getLogger("liandong.edge.sync")
@@ -103,9 +103,8 @@ class SyncLoop:
         self._intake = Intake(store, keys, reference, clock)
         self._answerer = Answerer(store, clock)
         self._link = self._new_link()
-        self._topic = topics.up(
-            topics.space(fingerprint(reference.trust.root_public)), topics.mailbox(keys.incarnation)
-        )
+        space, box = topics.space(fingerprint(reference.trust.root_public)), topics.mailbox(keys.incarnation)
+        self._up, self._down = topics.up(space, box), topics.down(space, box)
         self._generation = 0
         self._busy_ms = 0
         self._lowest: int | None = None  # oldest unsettled op when last looked
@@ -133,18 +132,24 @@ class SyncLoop:
             self._carrier.stop()
 
     def run_forever(self, stop: threading.Event) -> None:
-        """Turn until `stop` is set. A store that refuses is tried again; nothing is acknowledged meanwhile."""
+        """Turn until `stop` is set. What fails is logged and tried again from the stored place after a rest.
+
+        A store that refuses (full disk) and an error of ours are alike in this: nothing was acknowledged.
+        """
         self._carrier.start()
         try:
             while not stop.is_set():
                 self._carrier.wait(TURN_S)
                 try:
                     self.turn()
+                    continue
                 except StoreError as error:
-                    log.error("the store refused: %s; trying again in %d s", error.text, STORE_REST_S)
-                    self._link = self._new_link()
-                    self._generation = 0
-                    stop.wait(STORE_REST_S)
+                    log.error("the store refused: %s; trying again in %d s", error.text, REST_S)
+                except Exception:
+                    log.exception("an error of the program itself; trying again in %d s", REST_S)
+                self._link = self._new_link()
+                self._generation = 0
+                stop.wait(REST_S)
         finally:
             self._carrier.stop()
 
@@ -152,7 +157,8 @@ class SyncLoop:
         """One step: follow the connection, take in what came, give out what is due. Does not wait."""
         self._follow_connection()
         while (arrived := self._carrier.receive()) is not None:
-            self._open(arrived[1])
+            if arrived[0] == self._down:  # some brokers also hand out retained messages that nobody asked for
+                self._open(arrived[1])
         if self._carrier.state == "online":
             self._give_out()
 
@@ -247,7 +253,7 @@ class SyncLoop:
         self._notice_reopened()
         envelopes = self._link.poll(self._clock.mono_ms(), self._source)
         for envelope in envelopes:
-            self._carrier.publish(self._topic, envelope)
+            self._carrier.publish(self._up, envelope)
         if envelopes:
             self._busy_ms = self._clock.mono_ms()
         given = self._source.taken_out()
@@ -272,11 +278,7 @@ class SyncLoop:
         return Round(self.sent, self.received, counts["pending"] + counts["offered"], complete)
 
     def _offline(self) -> TransportError:
-        reason = self._carrier.reason if self._carrier.state != "online" else "the hub does not answer"
-        return TransportError(
-            f"The county cannot be reached ({reason}). Nothing is lost; everything is sent when the line is back.",
-            f"暂时无法连接县中心（{reason}）。数据已保存在本机，线路恢复后会自动发送。",
-        )
+        return offline(self._carrier.reason if self._carrier.state != "online" else "the hub does not answer")
 
     def _new_link(self) -> EdgeLink:
         return EdgeLink(
@@ -298,3 +300,11 @@ def hub_device(trust: Trust) -> Device:
     """The hub as the peer of a link: what the root certified, whatever the roster says of it."""
     hub = trust.hub
     return Device(hub.incarnation, trust.county, "hub", hub.sign_public, hub.seal_public, hub.suite, hub.since_ms)
+
+
+def offline(reason: str) -> TransportError:
+    """The error for a county out of reach: normal life, nothing is lost."""
+    return TransportError(
+        f"The county cannot be reached ({reason}). Nothing is lost; everything is sent when the line is back.",
+        f"暂时无法连接县中心（{reason}）。数据已保存在本机，线路恢复后会自动发送。",
+    )
