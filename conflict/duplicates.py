@@ -20,6 +20,7 @@ from protocol.errors import LocalProtocolError
 
 KEY_BYTES = 32
 CANDIDATE_KEY_BYTES = 16  # a clash by chance among 10^8 keys: 1 in 10^22
+NEAR_LENGTH_MAX = 24  # characters; longer text in the field is no number with a slip, and each character is a key
 DOMAIN_EXACT = "liandong duplicate exact v1"
 DOMAIN_NEAR = "liandong duplicate candidate v1"
 
@@ -79,11 +80,9 @@ def candidate_keys(key: bytes, applicant: Applicant, item: str) -> frozenset[byt
     Shared by numbers that are one wrong, missing, extra or adjacent swapped character apart (whatever the check
     character), by equal name and birth date, and by equal name and phone. Compare the cases that meet with `compare`.
     """
-    name, phone = plain_name(applicant.name), plain_phone(applicant.phone)
-    return frozenset(
-        _keyed(key, [DOMAIN_NEAR, item, *feature])[:CANDIDATE_KEY_BYTES]
-        for feature in _features(name, normalise(applicant.number), phone)
-    )
+    item_key = _keyed(key, [DOMAIN_NEAR, item])
+    features = _features(plain_name(applicant.name), normalise(applicant.number), plain_phone(applicant.phone))
+    return frozenset(hmac.digest(item_key, one.encode(), "sha256")[:CANDIDATE_KEY_BYTES] for one in features)
 
 
 def compare(one: Applicant, two: Applicant) -> Likeness:
@@ -123,17 +122,19 @@ def plain_phone(phone: str) -> str:
     return digits
 
 
-def _features(name: str, number: str, phone: str) -> Iterator[list[str]]:
+def _features(name: str, number: str, phone: str) -> Iterator[str]:
+    """Texts that two applicants share if they might be one; no part holds a colon."""
     if number:
         body = _body(number)
-        yield ["number", body]
-        for shorter in {body[:place] + body[place + 1 :] for place in range(len(body))}:
-            yield ["number", shorter]
+        yield f"number:{body}"
+        places = range(len(body)) if len(body) <= NEAR_LENGTH_MAX else ()
+        for shorter in {body[:place] + body[place + 1 :] for place in places}:
+            yield f"number:{shorter}"
     birth = birth_of(number)
     if name and birth is not None:
-        yield ["birth", name, birth.isoformat()]
+        yield f"birth:{name}:{birth.isoformat()}"
     if name and phone:
-        yield ["phone", name, phone]
+        yield f"phone:{name}:{phone}"
 
 
 def _body(number: str) -> str:
@@ -144,6 +145,8 @@ def _body(number: str) -> str:
 def _near(one: str, two: str) -> str | None:
     """How two different numbers are one slip apart, not counting the check character; None if they are further."""
     one, two = _body(one), _body(two)
+    if max(len(one), len(two)) > NEAR_LENGTH_MAX:
+        return None
     if one == two:
         return "check_character"
     if len(one) != len(two):

@@ -148,6 +148,10 @@ def test_civil_text(at: str, text: str) -> None:
     assert civil_text(ms(at)) == text
 
 
+def test_civil_text_never_shows_an_earlier_day_for_a_fraction_of_a_second() -> None:
+    assert civil_text(ms("2026-03-12 00:00") + 500) == "2026-03-12 00:00"
+
+
 # --- what changed ---------------------------------------------------------------------------------------------------
 
 
@@ -159,6 +163,12 @@ def test_time_issues_cards_and_nothing_else() -> None:
     before, after = (due(PLAIN, CALENDAR, now_ms=ms(at)) for at in ("2026-03-03 10:00", "2026-03-12 10:00"))
     assert _changed(before, after) == [("card_issued", "promised", "time", None, "yellow")]
     assert changes(after, after) == []
+
+
+def test_a_pause_that_goes_on_is_no_change() -> None:
+    facts = replace(PLAIN, suspensions=(Suspension(ms("2026-03-05 10:00"), None, written_notice=True),))
+    before, after = (due(facts, CALENDAR, now_ms=ms(at)) for at in ("2026-03-09 10:00", "2026-03-12 10:00"))
+    assert before.due_ms != after.due_ms and changes(before, after) == []
 
 
 def test_a_fact_that_arrives_later_revokes_the_card() -> None:

@@ -118,6 +118,12 @@ def test_candidate_keys_meet_for_every_candidate_but_a_far_swap(
         assert _meet(ZHANG, other)
 
 
+def test_a_long_text_in_the_field_is_one_key_and_near_to_nothing() -> None:
+    long, other = Applicant("王芳", "1" * 4_000), Applicant("王芳", "1" * 3_999)
+    assert len(candidate_keys(KEY, long, ITEM)) == 1
+    assert compare(long, other) == Likeness(Verdict.DIFFERENT, ("same_name",))
+
+
 def test_keys_are_bound_to_key_and_item() -> None:
     keys = candidate_keys(KEY, ZHANG, ITEM)
     assert 15 <= len(keys) <= 20 and all(len(one) == 16 for one in keys)

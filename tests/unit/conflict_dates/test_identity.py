@@ -69,6 +69,7 @@ def test_what_people_type(typed: str) -> None:
         ("1101O519491231002X", "characters"),
         ("张10519491231002X12", "characters"),
         ("110105194912310020", "check"),
+        ("010105194912310024", "characters"),  # no area begins with 0
         ("110105194912310O2X", "characters"),
         ("110105194921310026", "birth_date"),
         ("110105194902300023", "birth_date"),
