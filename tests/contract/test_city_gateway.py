@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from conflict.errors import HeldByAnother
 from hub.upward import Answer, CityClient, call_now, case_facts, requeue, resume, retry_answer, step
 from hub.upward.bundle import build_body, build_head
-from hub.upward.errors import CityTakenBack, NothingToRetry
+from hub.upward.errors import CityDenied, CityTakenBack, NothingToRetry
 from hub.upward.forwards import idempotency_key
 from hub.upward.gateway import FEED_OVERLAP
 from hub.upward.queue import CHECK_MS
@@ -410,6 +410,43 @@ def test_a_hub_that_forgot_takes_over_the_number_that_the_city_gave(
     county.step(HidingCity(city, lambda answer: True))
     assert (county.row(case)["state"], county.row(case)["receipt"]) == ("sent", receipt)
     assert len(cases_at(operator)) == 1
+
+
+class MeddlingCity:
+    """The real client, with something that happens while a bundle is on the line."""
+
+    def __init__(self, city: CityClient, meanwhile: Callable[[], None]) -> None:
+        self._city = city
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._city, name)
+
+    def hand_in(self, key: str, body: bytes) -> str:
+        self._meanwhile()
+        return self._city.hand_in(key, body)
+
+
+def test_withdrawn_while_the_bundle_is_on_the_line(county: County, city: CityClient, operator: httpx.Client) -> None:
+    case = county.new_case()
+    county.forward(case)
+    county.step(MeddlingCity(city, lambda: county.act("withdraw", case, reason="申请人撤回") and None))
+    row = county.row(case)
+    assert (row["state"], row["tell_city"], row["receipt"]) == ("withdrawn", True, cases_at(operator)[0]["receipt"])
+    county.step(city)
+    assert (county.row(case)["tell_city"], cases_at(operator)[0]["state"]) == (False, "withdrawn")
+
+
+def test_a_door_that_closes_for_bundles_alone_fails_no_case(county: County, city: CityClient) -> None:
+    def closed() -> None:
+        raise CityDenied("no", "不行")
+
+    cases = [county.new_case() for _ in range(2)]
+    for case in cases:
+        county.forward(case)
+    county.step(MeddlingCity(city, closed))
+    assert [(row["state"], row["attempts"]) for row in county.rows()] == [("queued", 0)] * 2
+    assert county.overview()["city"]["problem_code"] == "city_denied"
 
 
 class ScriptedCity:
