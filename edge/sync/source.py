@@ -22,7 +22,7 @@ from edge.sync.wanted import Wanted
 from protocol.keys import DeviceKeys
 from protocol.link import HelloState
 
-FILES_LOOKED_AT = 50  # incomplete attachments considered for one want
+FILES_LOOKED_AT = 500  # incomplete attachments considered for one want
 
 
 class StoreSource:
@@ -37,6 +37,9 @@ class StoreSource:
         self._wanted = wanted
         self._mono_ms = mono_ms
         self._given: list[tuple[int, int]] = []
+        self._version = -1  # of the store, when the two answers below were read
+        self._lowest: int | None = None
+        self._files: list[tuple[bytes, int]] = []
 
     def hello(self) -> HelloState:
         with self._store.read() as tx:
@@ -72,15 +75,12 @@ class StoreSource:
         return chosen
 
     def lowest_unsettled(self) -> int | None:
-        with self._store.read() as tx:
-            return outbox.lowest_unsettled(tx)
+        self._look()
+        return self._lowest
 
     def wants(self) -> list[tuple[bytes, list[list[int]]]]:
-        with self._store.read() as tx:
-            files = [(sha256, size) for _row, sha256, size in incomplete_files(tx, limit=FILES_LOOKED_AT)]
-            return self._wanted.next_wants(
-                files, lambda sha256, size: missing_chunks(tx, sha256, size), self._mono_ms()
-            )
+        self._look()
+        return self._wanted.next_wants(self._files, self._missing, self._mono_ms())
 
     def chunk(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
         with self._store.read() as tx:
@@ -95,3 +95,17 @@ class StoreSource:
         """(first, last) numbers of the ops given out since the last call."""
         given, self._given = self._given, []
         return given
+
+    def _look(self) -> None:
+        """Read again what is asked for at every turn, but only if somebody has committed since."""
+        version = self._store.data_version()
+        if version == self._version:
+            return
+        with self._store.read() as tx:
+            self._lowest = outbox.lowest_unsettled(tx)
+            self._files = [(sha256, size) for _row, sha256, size in incomplete_files(tx, limit=FILES_LOOKED_AT)]
+        self._version = version
+
+    def _missing(self, sha256: bytes, size: int) -> list[list[int]]:
+        with self._store.read() as tx:
+            return missing_chunks(tx, sha256, size)

@@ -31,7 +31,7 @@ TOWN = "420222107"
 VILLAGE = "420222107201"
 NEIGHBOUR = "420222107202"
 ITEM = "JF-MZ-001"
-STEP_MS = 100
+STEP_MS = 250
 
 
 @dataclass
@@ -89,19 +89,24 @@ class End:
         return False
 
 
+def new_hub(directory: Path) -> None:
+    """A county to copy: the real tree and the real items."""
+    init_county(
+        directory,
+        areas=DATA / "counties" / "420222_yangxin.csv",
+        items=DATA / "items.csv",
+        county=COUNTY,
+        now_ms=NOW_MS,
+        random_bytes=seeds("county"),
+    )
+
+
 class World:
     """A hub and devices of a county, one clock for all, stepped by hand."""
 
-    def __init__(self, directory: Path, hands: Hands) -> None:
+    def __init__(self, directory: Path, hands: Hands, template: Path) -> None:
         self.directory, self.hands = directory, hands
-        init_county(
-            directory / "hub",
-            areas=DATA / "counties" / "420222_yangxin.csv",
-            items=DATA / "items.csv",
-            county=COUNTY,
-            now_ms=NOW_MS,
-            random_bytes=seeds("county"),
-        )
+        shutil.copytree(template, directory / "hub")
         self.hub: HubCounty = open_county(directory / "hub")
         self.line = Line()
         self.nodes: dict[str, Node] = {}

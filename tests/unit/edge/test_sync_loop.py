@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,14 +16,21 @@ from edge.staff import Actor
 from edge.sync.compare import Answerer, stored_items
 from protocol.reconcile import Comparison
 from tests.unit.edge.county import GOOD_ID, Hands
-from tests.unit.edge.line import ITEM, NEIGHBOUR, TOWN, VILLAGE, World
+from tests.unit.edge.line import ITEM, NEIGHBOUR, TOWN, VILLAGE, World, new_hub
 
 CHIEF = Actor("chief", "chief")
 
 
+@pytest.fixture(scope="session")
+def hub_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("template") / "hub"
+    new_hub(directory)
+    return directory
+
+
 @pytest.fixture
-def world(tmp_path: Path, hands: Hands) -> Iterator[World]:
-    made = World(tmp_path, hands)
+def world(tmp_path: Path, hands: Hands, hub_template: Path) -> Iterator[World]:
+    made = World(tmp_path, hands, hub_template)
     yield made
     made.close()
 
@@ -76,7 +84,7 @@ def test_township_and_village_work_on_one_case(world: World, tmp_path: Path) -> 
     assert other.service.list_cases() == []  # not its case
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("LIANDONG_EXAMPLES", "1"))))
 def test_nothing_is_lost_on_a_bad_line(world: World, seed: int) -> None:
     village, town = world.enrol("village", VILLAGE), world.enrol("town", TOWN)
     world.run(5)
