@@ -18,6 +18,7 @@ import msgpack
 from sqlalchemy import BindParameter, ColumnElement, Connection, Row, and_, bindparam, delete, or_, select, update
 from sqlalchemy import Select as SelectType
 
+from conflict import numbers
 from conflict.fold import fold
 from conflict.ledger import waiting
 from conflict.ledger.errors import AmbiguousCase, FoldFailed, UnknownCase
@@ -120,13 +121,14 @@ def heads(tx: Connection, case: bytes) -> tuple[bytes, ...]:
 def find(tx: Connection, text: str) -> bytes:
     """The case that a person means: its number in any spelling, its id in hex, or at least 6 first characters of it.
 
-    Raises:  UnknownCase, AmbiguousCase.
+    Raises:  UnknownCase, AmbiguousCase; BadCaseNumber if its check character shows that a number was mistyped.
     """
     key = number_key(text)
     cases = list(tx.execute(select(views.c.case_id).where(views.c.number_key == key).limit(3)).scalars()) if key else []
     if not cases:
         cases = _by_prefix(tx, text.strip().lower())
     if not cases:
+        _tell_mistyped(text)
         raise _unknown(text)
     if len(cases) > 1:
         raise AmbiguousCase(
@@ -331,6 +333,14 @@ def _view_row(row: Row) -> ViewRow:
         row.waiting,
         row.digest,
     )
+
+
+def _tell_mistyped(text: str) -> None:
+    try:
+        numbers.parse(text)
+    except numbers.BadCaseNumber as error:
+        if error.facts["problem"] == "check":
+            raise
 
 
 def _unknown(text: str) -> UnknownCase:

@@ -43,6 +43,14 @@ def test_settings_of_both_kinds_of_connection(path: Path) -> None:
             }
 
 
+def test_path_with_characters_that_a_url_would_not_like(tmp_path: Path) -> None:
+    path = tmp_path / "白沙 #1?%20&a=b.db"
+    open_store(path, create=True).close()
+    with open_store(f"sqlite:///{path}") as store, store.write() as tx:
+        put_meta(tx, "a", 1)
+    assert path.exists()
+
+
 def test_only_the_owner_can_read_it(path: Path) -> None:
     with open_store(path) as store:
         with store.write() as tx:
@@ -58,12 +66,11 @@ def test_missing_store(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_postgres_store(request: pytest.FixtureRequest) -> None:
-    url = request.getfixturevalue("postgres_url")
+def test_missing_postgres_store(empty_postgres: str) -> None:
     with pytest.raises(errors.StoreMissing):
-        open_store(url)
-    open_store(url, create=True).close()
-    with open_store(url) as store:
+        open_store(empty_postgres)
+    open_store(empty_postgres, create=True).close()
+    with open_store(empty_postgres) as store:
         assert (store.kind, store.check(full=True)) == ("postgresql", [])
         with pytest.raises(InputError, match="pg_dump"):
             store.backup_to(Path("never"))

@@ -12,6 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from conflict import numbers
 from conflict.fold import fold
 from conflict.ledger import errors, views
 from conflict.ledger.append import append_many, touched
@@ -92,6 +93,16 @@ def test_number_is_found_in_any_spelling(store: Store, typed: str) -> None:
     save(store, [root, Author(2).accept()])
     with store.read() as tx:
         assert views.find(tx, typed) == root.case
+
+
+def test_mistyped_number_is_told_as_such(store: Store) -> None:
+    number = numbers.make(VILLAGE, 1_767_225_600_000, 7, device=bytes(8))
+    root = Author().accept(number)
+    save(store, [root])
+    with store.read() as tx:
+        assert views.find(tx, number.lower().replace("0", "o")) == root.case
+        with pytest.raises(numbers.BadCaseNumber):
+            views.find(tx, number.replace("000007", "000017"))
 
 
 def test_find_by_id_and_its_beginning(store: Store) -> None:
@@ -253,13 +264,13 @@ def test_any_order_and_any_repeats_give_the_same_views(
             assert check_contents(tx) == []
 
 
-def test_writers_side_by_side_keep_true_views(postgres_url: str) -> None:
+def test_writers_side_by_side_keep_true_views(empty_postgres: str) -> None:
     """Two workers get ops of the same cases at once: whoever commits last has seen the other's op."""
     ops = [op for seed in range(12) for op in scenario(seed)][:120]
     opened = {op.case for op in ops if op.opens}
     ops = [op for op in ops if op.case in opened]
     failures: list[BaseException] = []
-    with open_store(postgres_url, create=True) as store:
+    with open_store(empty_postgres, create=True) as store:
 
         def work(seed: int) -> None:
             mine = list(ops)
