@@ -22,7 +22,7 @@ ROOT_KEY_NAME = "keys/root.key"
 HUB_KEY_NAME = "keys/hub.key"
 BLIND_KEY_NAME = "keys/blind.key"
 CARD_NAME = "hub.card"
-BROKER_NAME = "broker"
+RESTORED_NAME = "restored.json"  # left by a restore, until the daemon has begun a new epoch
 CONFIG_VERSION = 1
 DEFAULT_BROKER = "mqtt://127.0.0.1:1883"
 

@@ -149,5 +149,6 @@ def _waiting(tx: Connection, devices: list[bytes]) -> dict[bytes, int]:
     counts: dict[bytes, int] = {}
     for part in steps(devices):
         query = select(ledger.ops.c.device, func.count()).where(ledger.ops.c.waiting == 1)
-        counts.update(tx.execute(query.where(ledger.ops.c.device.in_(part)).group_by(ledger.ops.c.device)).tuples())
+        rows = tx.execute(query.where(ledger.ops.c.device.in_(part)).group_by(ledger.ops.c.device))
+        counts.update((device, count) for device, count in rows)
     return counts

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from conflict.view import CaseView
 
 LINKED, DISTINCT = "linked", "distinct"
-MET_MAX = 50  # cases that one case is compared with; a token that more share tells nothing
+MET_MAX = 20  # open cases under one token; one that more share (a clerk's own telephone, say) tells nothing
 IDENTITY_FIELDS = frozenset({"applicant_name", "applicant_id", "applicant_phone"})
 
 
@@ -137,11 +137,12 @@ def _tokens(key: bytes, case: CaseView) -> set[bytes]:
 
 
 def _met(tx: Connection, tokens: set[bytes], case: bytes) -> list[bytes]:
-    met: set[bytes] = set()
+    met: dict[bytes, list[bytes]] = {}
     for part in steps(sorted(tokens)):
-        query = select(schema.blind.c.case_id).where(schema.blind.c.token.in_(part), schema.blind.c.case_id != case)
-        met.update(tx.scalars(query.distinct().limit(MET_MAX)))
-    return sorted(met)
+        query = select(schema.blind).where(schema.blind.c.token.in_(part), schema.blind.c.case_id != case)
+        for token, other in tx.execute(query):
+            met.setdefault(token, []).append(other)
+    return sorted({other for cases in met.values() if len(cases) <= MET_MAX for other in cases})
 
 
 def _compared(mine: CaseView, other: CaseView) -> Suspicion | None:

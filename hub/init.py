@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from conflict.ledger.meta import document_versions
 from conflict.ledger.store import Store, open_store
-from hub import broker_accounts, calendar_source, schema
+from hub import broker_accounts, calendar_source, notices, schema
 from hub.areas import load_areas
 from hub.catalogue import load_items
 from hub.config import (
@@ -24,6 +24,7 @@ from hub.config import (
     CARD_NAME,
     DEFAULT_BROKER,
     HUB_KEY_NAME,
+    RESTORED_NAME,
     ROOT_KEY_NAME,
     Config,
     read_config,
@@ -118,7 +119,7 @@ def init_county(
                     raise DirectoryNotEmpty(
                         "The database already holds a county.", "该数据库中已有一个县级中心，请使用空数据库。"
                     )
-                new_epoch(tx, random_bytes(8))
+                new_epoch(tx, random_bytes(8), now_ms=now_ms)
                 shelf.change_roster(tx, keys, lambda roster: _fill(roster, offices, keys, now_ms), now_ms=now_ms)
                 shelf.publish_catalogue(tx, keys, loaded, now_ms=now_ms)
                 shelf.publish_calendar(tx, keys, calendar_source.publishable(years), now_ms=now_ms)
@@ -152,6 +153,30 @@ def open_county(directory: Path) -> County:
         store.close()
         raise
     return County(directory, config, keys, card, blind_key, store, shelf)
+
+
+def settle_restored(county: County, *, now_ms: int, random_bytes: Callable[[int], bytes] = os.urandom) -> bool:
+    """If the directory was put back from a backup, begin a new epoch, tell a person, and take the mark away.
+
+    Positions that devices hold may lie beyond what this store knows; in a new epoch they start over and nothing is missed.
+    """
+    mark = county.directory / RESTORED_NAME
+    if not mark.exists():
+        return False
+    with county.store.write() as tx:
+        new_epoch(tx, random_bytes(8), now_ms=now_ms)
+        notices.tell(
+            tx,
+            code="hub_restored",
+            about=county.keys.incarnation.hex(),
+            office=county.config.county,
+            text="The hub was restored from a backup; devices load their streams anew and offer again what it lost.",
+            text_zh="县中心已从备份恢复；各设备将重新下载并补报丢失的条目。",
+            now_ms=now_ms,
+        )
+    mark.unlink()
+    sync_directory(county.directory)
+    return True
 
 
 def prepare_store(store: Store) -> None:

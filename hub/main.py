@@ -17,7 +17,7 @@ from pathlib import Path
 from conflict.ledger.store import daemon_lock
 from hub.config import read_secret
 from hub.documents import Shelf
-from hub.init import HUB_PASSWORD_NAME, open_county
+from hub.init import HUB_PASSWORD_NAME, open_county, settle_restored
 from hub.intake import Intake
 from hub.sync_loop import Comparer, SyncLoop
 from hub.upward_run import run_gateway
@@ -46,6 +46,7 @@ def run_hub(
     """
     with daemon_lock(directory):
         county = open_county(directory)
+        settle_restored(county, now_ms=now_ms())
         fraction = random.random
         space = topics.space(county.card.fingerprint)
         try:

@@ -15,14 +15,23 @@ from protocol.errors import StoreError
 EPOCH = "hub.epoch"
 
 
-def new_epoch(tx: Connection, epoch: bytes) -> None:
+def new_epoch(tx: Connection, epoch: bytes, *, now_ms: int) -> None:
     """Begin a new epoch (8 random bytes): every device then loads its stream from the start."""
-    put_meta(tx, EPOCH, epoch)
+    put_meta(tx, EPOCH, [epoch, now_ms])
 
 
 def epoch_of(tx: Connection) -> bytes:
     """The epoch in which positions count. Raises StoreError if the store belongs to no county."""
+    return _epoch(tx)[0]
+
+
+def epoch_since_ms(tx: Connection) -> int:
+    """When the epoch began, ms since 1970 UTC."""
+    return _epoch(tx)[1]
+
+
+def _epoch(tx: Connection) -> tuple[bytes, int]:
     value = get_meta(tx, EPOCH)
     if value is None:
         raise StoreError("The store holds no county.", "该数据库不属于任何县级中心。")
-    return bytes(value)
+    return bytes(value[0]), int(value[1])

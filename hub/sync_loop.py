@@ -49,6 +49,7 @@ POLL_BURST = 8  # what one link may hand out at once
 IDLE_POLL_MS = 1_000  # a quiet link is looked at so often
 LOOK_MS = 500  # how often changes by other processes are looked for
 JOBS_MS = 3_600_000
+EPOCH_MS_MIN = 600_000  # an epoch lasts at least 10 minutes
 WAIT_S = 0.2  # longest sleep of a round without work
 TROUBLE_S = 5.0  # pause after the store failed
 
@@ -214,7 +215,7 @@ class SyncLoop:
             )
             self._board.retry_ms[name] = wait_ms
             if hello.epoch == self._board.epoch and hello.pos > self._board.lengths.get(line.device.office, 0):
-                self._we_were_restored(line.device)
+                self._is_ahead(line.device, hello.pos)
         elif isinstance(event, AckArrived):
             line.contact = replace(line.contact, epoch=event.epoch, pos=event.pos)
             self._contacts[name] = line.contact
@@ -323,26 +324,27 @@ class SyncLoop:
             with self._store.write() as tx:
                 enrolment.tidy_accounts(tx, self._county.directory, now_ms=self._now_ms())
         look_for_duplicates(self._county, now_ms=self._now_ms())
-        version = self._store.data_version()
-        if version != self._data_version:
-            self._data_version = version
-            with self._store.read() as tx:
-                changed = self._shelf.refresh(tx)
-                self._board.epoch = state.epoch_of(tx)
-                grown = {
-                    office for office, pos in streams.lengths(tx).items() if self._board.lengths.get(office, 0) != pos
-                }
-                self._board.lengths = streams.lengths(tx)
-            for line in self._lines.values():
-                if line.device.office in grown:
-                    line.due_ms = mono_ms
-            if changed:
-                self._announce()
+        self._see_changes(mono_ms)
         if self._comparer is not None:
             present = {name for name, line in self._lines.items() if line.link.present(mono_ms)}
             for name, session, body in self._comparer.begin(present):
                 self._lines[name].link.say(Compare(session, body))
                 self._lines[name].due_ms = mono_ms
+
+    def _see_changes(self, mono_ms: int) -> None:
+        """Streams that grew and documents that were published, by whichever process or thread."""
+        version = self._store.data_version()
+        if version == self._data_version:
+            return
+        self._data_version = version
+        with self._store.read() as tx:
+            self._shelf.refresh(tx)
+            self._board.epoch = state.epoch_of(tx)
+            before, self._board.lengths = self._board.lengths, streams.lengths(tx)
+        for line in self._lines.values():
+            if self._board.lengths.get(line.device.office, 0) != before.get(line.device.office, 0):
+                line.due_ms = mono_ms
+        self._announce()
 
     def _announce(self) -> None:
         """Tell present devices of newer documents, each version once."""
@@ -354,18 +356,26 @@ class SyncLoop:
                 line.link.say(Announce(offers))
                 line.due_ms = mono_ms
 
-    def _we_were_restored(self, device: Device) -> None:
-        """A device has more of its stream than we ever gave out: our store is older than what we were."""
+    def _is_ahead(self, device: Device, pos: int) -> None:
+        """A device has more of its stream than we ever gave out: our store is older than what we were, or it lies.
+
+        A new epoch makes everybody load the stream anew, so one liar may cause that once in a while and not always.
+        """
+        now_ms = self._now_ms()
         with self._store.write() as tx:
-            state.new_epoch(tx, self._random_bytes(8))
+            if pos <= streams.length(tx, device.office):
+                return
+            fresh = now_ms - state.epoch_since_ms(tx) >= EPOCH_MS_MIN
+            if fresh:
+                state.new_epoch(tx, self._random_bytes(8), now_ms=now_ms)
             notices.tell(
                 tx,
-                code="hub_restored",
-                about=self._keys.incarnation.hex(),
+                code="hub_restored" if fresh else "device_ahead",
+                about=self._keys.incarnation.hex() if fresh else device.incarnation.hex(),
                 office=device.office,
-                text="The hub's store is older than what devices have of it; they offer everything again.",
-                text_zh="县中心数据库比各设备所见的旧（可能由旧备份恢复），各设备将重新上报。",
-                now_ms=self._now_ms(),
+                text="A device knows more of its stream than the hub ever sent: the hub's store seems to be an old copy.",
+                text_zh="有设备所见多于县中心已下发的内容：县中心数据库可能是旧备份。",
+                now_ms=now_ms,
             )
             self._board.epoch = state.epoch_of(tx)
 
