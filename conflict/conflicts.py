@@ -18,7 +18,7 @@ from conflict.replay import Outcome
 from conflict.standing import decision_choices, decision_conflict
 
 _JUDGEMENTS = (OpKind.KEEP_DUPLICATE, OpKind.LINK_DUPLICATE, OpKind.DECLARE_DISTINCT)
-_RULES_OF_ACTS = frozenset(rule.name for rule in RULES.values()) - {"same_act", "hub_veto"}
+_RULES_OF_ACTS = frozenset(rule.name for rule in RULES.values()) - {"same_act", "hub_veto", "duplicate_undecided"}
 
 
 class Source(Protocol):

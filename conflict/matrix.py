@@ -21,8 +21,6 @@ STRENGTH: Mapping[OpKind, int] = {
     OpKind.CONCLUDE: 900,
     OpKind.DELIVER: 900,
     OpKind.WITHDRAW: 800,
-    OpKind.KEEP_DUPLICATE: 790,
-    OpKind.DECLARE_DISTINCT: 790,
     OpKind.LINK_DUPLICATE: 780,
     OpKind.VOID: 700,
     OpKind.ACCEPT: 650,
@@ -31,7 +29,6 @@ STRENGTH: Mapping[OpKind, int] = {
     OpKind.EXAMINE: 580,
     OpKind.START: 570,
     OpKind.RESUME: 560,
-    OpKind.REHOME: 555,
     OpKind.SUSPEND: 550,
     OpKind.REFUSE_ACCEPTANCE: 545,
     OpKind.RETURN: 540,
@@ -42,6 +39,9 @@ STRENGTH: Mapping[OpKind, int] = {
     OpKind.NOTICE: 200,
     OpKind.ENTRUST: 100,
     OpKind.RESOLVE: 50,
+    OpKind.REHOME: 20,
+    OpKind.KEEP_DUPLICATE: 20,
+    OpKind.DECLARE_DISTINCT: 20,
     OpKind.VETO: 10,
 }
 FURTHER: Mapping[OpKind, int] = {OpKind.DECIDE: 1, OpKind.CONCLUDE: 2, OpKind.DELIVER: 3}

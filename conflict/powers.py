@@ -331,7 +331,7 @@ def _amend(sight: Sight, act: Act, acting: str) -> None:
                 f"after the decision only contact data can be amended, not “{label(field, 'en')}”",
                 f"作出决定后只能更正联系方式，不能更正“{label(field)}”",
             )
-        if kind in HOLDER_CLASSES and acting != state.holder:
+        if kind in HOLDER_CLASSES and (acting != state.holder or state.handover is not None):
             raise errors.HeldByAnother(
                 f"“{label(field, 'en')}” is written by the office that holds the case ({state.holder})",
                 f"“{label(field)}”只能由承办单位{state.holder}填写",

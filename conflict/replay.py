@@ -271,7 +271,7 @@ class Replay:
             node.state, node.losses = advance(state, history.ops[node.anew[0]]), losses
             return
         vetoed = {self._vetoes[index]: index for index in sorted(node.anew, reverse=True) if index in self._vetoes}
-        ledger = Ledger(history)
+        ledger = Ledger(history, (index for index in node.anew if index not in vetoed))
         for index in node.anew:
             self.steps += 1
             op = history.ops[index]

@@ -7,11 +7,11 @@ Spec: docs/conflict/fold.md, "What still counts".  The pairs: matrix.py; the sta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from conflict.contest import conflict_id
-from conflict.history import History
+from conflict.history import History, bits
 from conflict.kinds import OpKind, level_rank
 from conflict.matrix import CELLS, OVERTAKEN_BY, rule_for
 from conflict.state import OPEN_MAX, Decided, State, acting_office, advance, stage_key
@@ -32,8 +32,14 @@ class Loss(NamedTuple):
 class Ledger:
     """What has been set down so far in one stretch of the replay."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, anew: Iterable[int]) -> None:
         self.history = history
+        self._judgements: dict[object, int] = {}
+        for index in anew:
+            op = history.ops[index]
+            if op.kind in (OpKind.KEEP_DUPLICATE, OpKind.DECLARE_DISTINCT):
+                other = op.body["other"]
+                self._judgements[other] = self._judgements.get(other, 0) | 1 << index
         self._by_kind: dict[str, int] = {}
         self._by_subject: dict[tuple[str, object], int] = {}
         self.last_move = -1
@@ -51,6 +57,17 @@ class Ledger:
         mask = self._by_kind.get(kind, 0) & ~self.history.before[index]
         return (mask & -mask).bit_length() - 1
 
+    def judged_otherwise(self, index: int) -> int:
+        """An unseen judgement, set down already or not, that the other case is no duplicate to be linked; or -1.
+
+        Not seen by the link, and not made in knowledge of it either: who had seen the link judged after it.
+        """
+        before = self.history.before
+        for other in bits(self._judgements.get(self.history.ops[index].body["other"], 0) & ~before[index]):
+            if not before[other] >> index & 1:
+                return other
+        return -1
+
     def same_act(self, index: int, state: State) -> int:
         """An unseen op of the same kind about the same thing, or -1."""
         op = self.history.ops[index]
@@ -66,12 +83,13 @@ def subject(op: Op, state: State) -> object:
         return stage_key(op.office, state.status)
     if op.kind == OpKind.REHOME:
         return op.body.get("office")
-    if op.kind == OpKind.LINK_DUPLICATE:
+    if op.kind in _JUDGEMENTS:
         return op.body.get("other")
     return None
 
 
 _ANSWERS = frozenset({OpKind.TAKE, OpKind.RECALL, OpKind.RETURN, OpKind.RESUME, OpKind.SUPPLEMENT})
+_JUDGEMENTS = frozenset({OpKind.KEEP_DUPLICATE, OpKind.LINK_DUPLICATE, OpKind.DECLARE_DISTINCT})
 _HOLDER_ACTS = frozenset(
     {OpKind.ACCEPT, OpKind.REFUSE_ACCEPTANCE, OpKind.FORWARD, OpKind.START, OpKind.EXAMINE, OpKind.SUSPEND}
 )
@@ -90,6 +108,10 @@ def stands(index: int, state: State, seen: State | None, ledger: Ledger) -> tupl
         other = ledger.unseen(stronger, index)
         if other >= 0:
             return state, Loss(index, rule_for(stronger, kind).name, other)
+    if kind is OpKind.LINK_DUPLICATE:
+        other = ledger.judged_otherwise(index)
+        if other >= 0:
+            return state, Loss(index, rule_for(kind, OpKind.KEEP_DUPLICATE).name, other)
     if kind is OpKind.DECIDE:
         return _decide(index, state, ledger)
     if kind is OpKind.RESOLVE:

@@ -139,9 +139,12 @@ def _refuse(state: State, op: Op) -> State:
 
 
 def _forward(state: State, op: Op) -> State:
-    return state._replace(
-        status=_moved(state, OpKind.FORWARD), handover=Handover(op.id, acting_office(op), op.body["to"])
-    )
+    """A sender that did not know of its re-homing named its former superior: the case goes to the new one."""
+    sender, target = op.office, op.body["to"]
+    new = dict(state.homes).get(sender)
+    if new is not None and not is_above(state, target, sender) and not is_above(state, sender, target):
+        target = new
+    return state._replace(status=_moved(state, OpKind.FORWARD), handover=Handover(op.id, sender, target))
 
 
 def _recall(state: State, op: Op) -> State:

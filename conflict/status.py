@@ -93,10 +93,11 @@ MOVES: Mapping[OpKind, Mapping[Status, Status]] = {
 # concurrent act has moved the case there meanwhile. Everywhere else such an op is overtaken.
 STILL_COUNTS: Mapping[OpKind, frozenset[Status]] = {
     OpKind.NOTICE: frozenset({_S.FORWARDED_UP}),
+    OpKind.FORWARD: frozenset({_S.SUPPLEMENTING}),
     OpKind.START: frozenset({_S.PROCESSING}),
     OpKind.SUSPEND: frozenset({_S.SUSPENDED}),
     OpKind.EXTEND: frozenset({_S.DECIDED, _S.CONCLUDED, _S.DELIVERED}),
-    OpKind.ENTRUST: frozenset({_S.DECIDED, _S.CONCLUDED, _S.DELIVERED}),
+    OpKind.ENTRUST: EVERY,
 }
 
 # Acts that the sender may not do while its case is on the way to another office (take, return or recall comes first).

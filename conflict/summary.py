@@ -82,7 +82,7 @@ def summarise(found: Findings) -> dict[str, Any]:
         ],
         "notes": [writer.said(index, "text") for index in writer.of(counted, OpKind.NOTE)],
         "conflicts": conflicts_of(history, found.outcome, writer, field_conflicts, kept),
-        "offices": _offices(history, counted),
+        "offices": _offices(history, kept, counted),
         "heads": list(history.heads),
         "timeline": _timeline(history, verdicts, times),
         "waiting": len(history.waiting),
@@ -305,10 +305,13 @@ def _handed_in(op: Op) -> list[str]:
     return [op.body["material"]] if op.kind == OpKind.ATTACH else []
 
 
-def _offices(history: History, counted: list[int]) -> list[str]:
-    """Every author's office, and every office that the case was forwarded to."""
+def _offices(history: History, kept: list[int], counted: list[int]) -> list[str]:
+    """Whose case it is: the offices of all authors but refused ones, and those that the case was forwarded to.
+
+    The author of a refused op learns of the refusal by its receipt; it gains no scope over the case by trying.
+    """
     targets = {history.ops[index].body["to"] for index in counted if history.ops[index].kind == OpKind.FORWARD}
-    return sorted({op.office for op in history.ops} | targets)
+    return sorted({history.ops[index].office for index in kept} | targets)
 
 
 # --- timeline -----------------------------------------------------------------------------------------------------
