@@ -64,7 +64,8 @@ def authentic(ops: Iterable[Op], roster: Roster, trust: Trust) -> tuple[list[Op]
 def _check(op: Op, roster: Roster, trust: Trust) -> None:
     """Raises UnknownSender (perhaps a newer roster names it), ForgedAuthor, SuiteNotAllowed, BadSignature.
 
-    A revoked or frozen device's state is no matter here: the hub lets only such ops of it pass that count.
+    A revoked or frozen device's state is no matter here: the hub lets only such ops of it pass that count. Only the hub
+    speaks as the hub; it also writes for a county administrator, whom the op names with that role.
     """
     if op.device == trust.hub.incarnation:
         office, role, public, suite_number = trust.county, "hub", trust.hub.sign_public, trust.hub.suite
@@ -75,7 +76,7 @@ def _check(op: Op, roster: Roster, trust: Trust) -> None:
                 "The roster that we hold does not name the op's device.", "本机的机构名册中没有该设备。"
             )
         office, role, public, suite_number = device.office, device.role, device.sign_public, device.suite
-    if op.office != office or (op.role == Role.HUB) != (role == "hub"):
+    if op.office != office or (op.role == Role.HUB and role != "hub"):
         raise ForgedAuthor(
             "The op speaks for an office or role that its device does not have.", "条目的机构或角色与其设备不符。"
         )
