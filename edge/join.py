@@ -123,7 +123,7 @@ def finish(directory: Path, answer_blob: bytes, clock: Clock, *, fresh: bool = F
         )
     write_account(directory, BrokerAccount(answer.broker_user, answer.broker_password))
     _make_store(directory, answer, trust, clock, fresh=fresh)
-    write_config(directory, replace(config, state=JOINED, broker=card.broker or config.broker))
+    write_config(directory, replace(config, state=JOINED))
     return joined(directory)
 
 
