@@ -107,7 +107,7 @@ def request_bytes(code: EnrolCode, keys: DeviceKeys, card: HubCard, *, reply_box
     return seal_request(request, keys=keys, hub=card.hub)
 
 
-def finish(directory: Path, answer_blob: bytes, clock: Clock, *, fresh: bool = False) -> Joined:
+def finish(directory: Path, answer_blob: bytes, clock: Clock) -> Joined:
     """Take the hub's answer: broker account, store with the first staff account, documents that came along.
 
     Raises:  JoinRefused with the hub's reason; MalformedBytes, BadSeal, BadSignature, WrongRecipient.
@@ -122,7 +122,7 @@ def finish(directory: Path, answer_blob: bytes, clock: Clock, *, fresh: bool = F
             reason=answer.refused,
         )
     write_account(directory, BrokerAccount(answer.broker_user, answer.broker_password))
-    _make_store(directory, answer, trust, clock, fresh=fresh)
+    _make_store(directory, answer, trust, clock)
     write_config(directory, replace(config, state=JOINED))
     return joined(directory)
 
@@ -150,7 +150,7 @@ def join_by_broker(directory: Path, code_text: str, clock: Clock, *, card: HubCa
         answer = conversation.answer(request_bytes(code, keys, card, reply_box=conversation.box), keys, Trust.of(card))
     finally:
         conversation.close()
-    return finish(directory, answer, clock, fresh=True)
+    return finish(directory, answer, clock)
 
 
 class _Conversation:
@@ -220,7 +220,7 @@ class _Conversation:
         )
 
 
-def _make_store(directory: Path, answer: JoinAnswer, trust: Trust, clock: Clock, *, fresh: bool) -> None:
+def _make_store(directory: Path, answer: JoinAnswer, trust: Trust, clock: Clock) -> None:
     with open_store(directory / STORE_NAME, create=True) as store:
         store.ensure(COMPONENT)
         with store.write() as tx:
@@ -231,4 +231,4 @@ def _make_store(directory: Path, answer: JoinAnswer, trust: Trust, clock: Clock,
                     take_document(tx, blob, trust, arrived_ms=clock.now_ms())
                 except StaleDocument:
                     continue  # a newer one is here: the answer of an earlier try
-            memory.learn_hub_time(tx, answer.hub_ms, clock, fresh=fresh)
+            memory.learn_hub_time(tx, answer.hub_ms, clock, fresh=False)

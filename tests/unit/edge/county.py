@@ -104,7 +104,7 @@ class County:
         blobs = tuple(self.documents()) if documents else ()
         answer = JoinAnswer(COUNTY, office, keys.incarnation, "", "", "user", "password", NOW_MS, blobs)
         sealed = seal_answer(answer, keys=self.hub, seal_public=keys.seal_public, device_suite=keys.suite)
-        finish(directory, sealed, hands.clock(), fresh=True)
+        finish(directory, sealed, hands.clock())
         return open_node(directory, hands.clock())
 
     def documents(self) -> list[bytes]:
