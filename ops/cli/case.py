@@ -7,6 +7,7 @@ Manual: docs/operating/commands.md, "case".
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ import typer
 
 from ops import output
 from ops.cli import case_acts
-from ops.cli.office import at_office, edge_clock, say_saved
+from ops.cli.office import Desk, at_office, edge_clock, say_saved
 from ops.cli.options import (
     Case,
     EdgeDir,
@@ -132,7 +133,17 @@ def _open(
         received_only=received_only,
     )
     with at_office(directory, staff) as desk:
-        say_saved(desk.service.accept(desk.actor, application), as_json=as_json)
+        saved = desk.service.accept(desk.actor, application)
+        say_saved(saved, as_json=as_json, slip=print_slip(desk, directory, saved.case))
+
+
+def print_slip(desk: Desk, directory: Path, case: str) -> Path | None:
+    """Write the slip of a case just saved. The case stands whatever becomes of the slip, which can be made again."""
+    try:
+        return desk.service.write_slip(directory, case)[0]
+    except OSError as error:
+        sys.stderr.write(f"liandong: the case is saved, its slip could not be written ({error}); use `case slip`.\n")
+        return None
 
 
 @app.command("list")

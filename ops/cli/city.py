@@ -14,6 +14,7 @@ import typer
 
 from ops import output
 from ops.cli.options import Json
+from ops.cli.signals import stop_on_signals
 from ops.clock import wall_clock
 from protocol.errors import InputError
 
@@ -49,4 +50,5 @@ def run(
         output.show({"ready": True, "url": url}, as_json=as_json, text=f"ready {url}")
 
     settings = CitySettings(directory, token, office, known[0], delay_ms)
+    stop_on_signals()  # the server takes the signals over and hands them back when it has ended cleanly
     run_city(settings, host=host, port=port, now_ms=wall_clock(), ready=ready)

@@ -74,10 +74,14 @@ def ask_password(prompt: str) -> str:
     return getpass.getpass(prompt, stream=sys.stderr)
 
 
-def say_saved(saved: Saved, *, as_json: bool) -> None:
-    """Say what a finished act answers: it is on disk now."""
+def say_saved(saved: Saved, *, as_json: bool, slip: Path | None = None) -> None:
+    """Say what a finished act answers: it is on disk now. slip: where the slip of a new case was written."""
     from conflict.labels import label
 
     data = {"case": saved.case, "number": saved.number, "status": saved.status, "op": saved.op}
     word = label(saved.status, "zh" if output.chinese() else "en")
-    output.show(data, as_json=as_json, text=f"{saved.number} {word}")
+    text = f"{saved.number} {word}"
+    if slip is not None:
+        data["slip"] = str(slip)
+        text += f"\n{slip}"
+    output.show(data, as_json=as_json, text=text)

@@ -36,6 +36,7 @@ def play(*, keep: bool, as_json: bool, room: Path | None = None) -> int:
         if not as_json:
             print(f"[{time.monotonic() - begin:5.1f}s] {line}", flush=True)
 
+    signal.signal(signal.SIGTERM, _end)
     scene = Scene(place, say)
     try:
         report, rows = _play(scene)
@@ -76,6 +77,11 @@ def _play(scene: Scene) -> tuple[dict[str, Any], list[list[str]]]:
     day.results_come_home()
     report = day.evening()
     return report, day.outcome()
+
+
+def _end(*_: object) -> None:
+    """SIGTERM: leave by the way that takes the daemons along."""
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _stay_up(scene: Scene, say: Any) -> None:

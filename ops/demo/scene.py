@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from conflict.ledger.errors import UnknownCase
+from edge.clock import machine_clock
+from ops.cases import show_case
 from ops.demo import cast
 from ops.demo.processes import COMMAND, Answer, Daemon, DemoFailed, free_port, liandong, must, wait_until
+from ops.nodes import find_node
+from ops.status import node_status
 
 WAIT_SECONDS = 90.0  # for anything to travel between two offices on a loaded machine; normally a second or two
 CITY_DELAY_MS = 1_500  # between the city's receipt and its decision
@@ -38,19 +44,25 @@ class Desk:
         """One `case` command that may be refused."""
         return liandong("case", verb, "--dir", str(self.directory), *words)
 
-    def show(self, number: str) -> dict[str, Any] | None:
-        """The case as this office has it, or None while it has none of that number."""
-        answer = self.try_act("show", number)
-        return answer.document if answer.code == 0 else None
+    def show(self, number: str) -> dict[str, Any]:
+        """The case as `case show` gives it here."""
+        return self.act("show", number)
+
+    def has(self, number: str, check: Callable[[dict[str, Any]], bool]) -> bool:
+        """Whether this office's store has the case and `check` holds for it; read directly, it is asked often."""
+        try:
+            return check(show_case(self.directory, machine_clock(), None, number))
+        except UnknownCase:
+            return False
+
+    def status(self) -> dict[str, Any]:
+        """The same as `node status`, read directly."""
+        return node_status(find_node(self.directory))
 
     def wait_for(self, number: str, what: str, check: Callable[[dict[str, Any]], bool]) -> None:
         """Look at the case here until `check` holds. Raises DemoFailed naming `what`."""
 
-        def holds() -> bool:
-            shown = self.show(number)
-            return shown is not None and check(shown)
-
-        wait_until(f"{self.name}: {what} ({number})", holds, seconds=WAIT_SECONDS)
+        wait_until(f"{self.name}: {what} ({number})", lambda: self.has(number, check), seconds=WAIT_SECONDS)
 
 
 class Scene:
@@ -85,12 +97,15 @@ class Scene:
         self.start("broker", "broker", "run", "--dir", str(self.hub))
         self.start("hub", "hub", "run", "--dir", str(self.hub))
         self.say(f"市级平台 {url},消息服务 {broker},县级中心进程已启动")
-        for office, desk in self.desks.items():
-            code = must("county", "enrol", "--dir", str(self.hub), "--office", office)["code"]
-            must("edge", "join", "--dir", str(desk.directory), "--code", code)
-            self.start(office, "edge", "run", "--dir", str(desk.directory))
-            self.say(f"{desk.name} 已入网")
+        with ThreadPoolExecutor(2) as both:
+            list(both.map(self._join, self.desks.values()))
         wait_until("every office holds the catalogue and the calendar", self._all_supplied, seconds=WAIT_SECONDS)
+
+    def _join(self, desk: Desk) -> None:
+        code = must("county", "enrol", "--dir", str(self.hub), "--office", desk.office)["code"]
+        must("edge", "join", "--dir", str(desk.directory), "--code", code)
+        self.start(desk.office, "edge", "run", "--dir", str(desk.directory))
+        self.say(f"{desk.name} 已入网")
 
     def start(self, name: str, *words: str, token: bool = False) -> Daemon:
         """Start a daemon of `liandong` under `name`, or start the known one again."""
@@ -127,5 +142,5 @@ class Scene:
         return {"LIANDONG_CITY_TOKEN": self.token}
 
     def _all_supplied(self) -> bool:
-        documents = [must("node", "status", "--dir", str(desk.directory))["versions"] for desk in self.desks.values()]
-        return all(held.get("catalogue") and held.get("calendar") and held.get("roster") for held in documents)
+        held = [desk.status()["versions"] for desk in self.desks.values()]
+        return all(one["catalogue"] and one["calendar"] and one["roster"] for one in held)
