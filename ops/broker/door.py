@@ -11,24 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from amqtt.adapters import BufferReader, StreamReaderAdapter, StreamWriterAdapter
 from amqtt.errors import AMQTTError, MQTTError, NoDataError
-from amqtt.mqtt.connack import (
-    BAD_USERNAME_PASSWORD,
-    IDENTIFIER_REJECTED,
-    NOT_AUTHORIZED,
-    UNACCEPTABLE_PROTOCOL_VERSION,
-    ConnackPacket,
-)
+from amqtt.mqtt.connack import NOT_AUTHORIZED, UNACCEPTABLE_PROTOCOL_VERSION, ConnackPacket
 from amqtt.mqtt.connect import ConnectPacket
 
 from hub.broker_accounts import AccountFile
-from ops.broker.rules import PUBLISH, is_guest_name, may
-from protocol import topics
+from ops.broker.rules import PUBLISH, may
 
 CONNECT_BYTES_MAX = 70_000  # names, password, and a last will of one envelope
 PACKET_BYTES_MAX = 131_072  # any later packet; twice an envelope
@@ -38,6 +32,7 @@ CLOSE_S = 2.0  # what a connection gets to take its last bytes
 SWEEP_S = 1.0
 SILENCE_FACTOR = 1.5  # MQTT 3.1.1, 3.1.2.10: a machine silent for one and a half keepalives is gone
 MQTT_LEVEL = 4
+DISCONNECT = b"\xe0"
 LISTENER = "default"
 log = logging.getLogger("liandong.broker")
 
@@ -51,13 +46,19 @@ class Refused(Exception):
 
 
 class _Reader(StreamReaderAdapter):  # type: ignore[misc]
-    """What amqtt reads: the checked CONNECT packet first, then the line, with the time of the last byte kept."""
+    """What amqtt reads: the checked CONNECT packet first, then the line, with the time of the last byte kept.
 
-    def __init__(self, reader: asyncio.StreamReader, first: bytes, line: asyncio.WriteTransport) -> None:
+    The end comes only when what was acknowledged before it has been passed on; `pending` says how much has not.
+    """
+
+    def __init__(
+        self, reader: asyncio.StreamReader, first: bytes, line: asyncio.WriteTransport, pending: Callable[[], int]
+    ) -> None:
         super().__init__(reader)
         self._first = BufferReader(first)
         self._first_left = len(first)
         self._line = line
+        self._pending = pending
         self.heard = asyncio.get_running_loop().time()
 
     async def read(self, n: int = -1) -> bytes:
@@ -67,9 +68,21 @@ class _Reader(StreamReaderAdapter):  # type: ignore[misc]
             return data
         if n > PACKET_BYTES_MAX:
             self._line.abort()  # what follows would be read as the next packet
-        data = await super().read(n)
+        try:
+            data = await super().read(n)
+        except (OSError, EOFError):
+            await self._pass_on()
+            raise
         self.heard = asyncio.get_running_loop().time()
+        if data == DISCONNECT:
+            await self._pass_on()
         return data
+
+    async def _pass_on(self) -> None:
+        end = asyncio.get_running_loop().time() + CLOSE_S
+        await asyncio.sleep(0)  # amqtt has just made tasks of the packets before
+        while self._pending() and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.001)
 
 
 class _Writer(StreamWriterAdapter):  # type: ignore[misc]
@@ -87,7 +100,7 @@ class _Writer(StreamWriterAdapter):  # type: ignore[misc]
 
 @dataclass(slots=True)
 class _Visit:
-    """One connection that was let in. stored: the account's hash at that moment, None for a guest."""
+    """One connection that was let in. stored: the account's hash at that moment."""
 
     box: str
     stored: str | None
@@ -143,28 +156,16 @@ class Door:
         """Who it is and whether it may come in; makes the packet say so. Raises Refused."""
         if packet.proto_level != MQTT_LEVEL:
             raise Refused(UNACCEPTABLE_PROTOCOL_VERSION)
-        user, stored = packet.username if packet.username_flag else None, None
-        if user is not None and self._accounts.admits(user, packet.password or ""):
-            box, stored = user, self._accounts.stored(user)
-        elif user is None or user.split("-")[0] == topics.JOIN_USER:
-            box = self._guest(packet)
-        else:
-            raise Refused(BAD_USERNAME_PASSWORD)
+        box = packet.username if packet.username_flag else None
+        if box is None or not self._accounts.admits(box, packet.password or ""):
+            raise Refused(NOT_AUTHORIZED)
         if packet.will_flag and (packet.will_retain_flag or not may(box, PUBLISH, packet.will_topic or "")):
             raise Refused(NOT_AUTHORIZED)
         silence_s = SILENCE_FACTOR * packet.keep_alive if packet.keep_alive else float("inf")
         packet.client_id, packet.keep_alive = box, 0  # silence is ours to notice
         task = asyncio.current_task()
         assert task is not None
-        return _Visit(box, stored, silence_s, line, task)
-
-    def _guest(self, packet: Any) -> str:
-        """A machine without an account: into the mailbox `join-…` that its client id names, if nobody owns that."""
-        box = str(packet.client_id)
-        if not is_guest_name(box) or self._accounts.stored(box) is not None:
-            raise Refused(IDENTIFIER_REJECTED if packet.username is None else BAD_USERNAME_PASSWORD)
-        packet.username_flag = packet.password_flag = False
-        return box
+        return _Visit(box, self._accounts.stored(box), silence_s, line, task)
 
     async def _host(
         self, visit: _Visit, packet: Any, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -172,7 +173,7 @@ class Door:
         """Wait until an earlier connection of this mailbox is over, then hand this one to amqtt until it ends."""
         earlier = self._inside.get(visit.box)
         self._inside[visit.box] = visit
-        visit.reader = _Reader(reader, packet.to_bytes(), visit.line)
+        visit.reader = _Reader(reader, packet.to_bytes(), visit.line, lambda: self._pending(visit.box))
         try:
             if earlier is not None:
                 earlier.line.abort()
@@ -184,6 +185,11 @@ class Door:
             visit.line.abort()
             if self._inside.get(visit.box) is visit:
                 del self._inside[visit.box]
+
+    def _pending(self, box: str) -> int:
+        """How many messages of this mailbox amqtt acknowledged and has not passed on."""
+        session, _ = self._broker.sessions.get(box, (None, None))
+        return session.delivered_message_queue.qsize() if session is not None else 0
 
     async def _sweep(self) -> None:
         """Throw out who fell silent, and who has no account any more or a new password."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hub.broker_accounts import passwords_path
 from protocol import topics
+from protocol.carriers import CLIENT_ID_PREFIX
 
 ACL_NAME = "acl"
 MESSAGE_BYTES_MAX = 131_072  # twice an envelope: the limit that counts is ours, Mosquitto's is behind it
@@ -45,6 +46,7 @@ def mosquitto_config(directory: Path, *, port: int = 1883, tls: Tls | None = Non
     ]
     lines = [
         "per_listener_settings true",
+        f"clientid_prefixes {CLIENT_ID_PREFIX}",
         "persistence true",
         f"persistence_location {home}/",
         "autosave_interval 60",

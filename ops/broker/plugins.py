@@ -18,10 +18,9 @@ INFLIGHT_MAX = 1_000  # messages on their way to one machine that is there
 
 
 class Admitted(BaseAuthPlugin):  # type: ignore[misc]
-    """Everybody whom the door let through; guests are marked, so that amqtt keeps nothing for them."""
+    """Everybody whom the door let through."""
 
     async def authenticate(self, *, session: Any) -> bool:
-        session.is_anonymous = session.username is None
         return True
 
     @dataclass

@@ -7,17 +7,9 @@ Spec: docs/protocol/topics.md.  Manual: docs/operating/broker.md, "Who may do wh
 
 from __future__ import annotations
 
-import re
-
 from protocol import topics
 
 PUBLISH, SUBSCRIBE, RECEIVE = "publish", "subscribe", "receive"
-_GUEST = re.compile(rf"{topics.JOIN_USER}-[a-z0-9]{{1,48}}")
-
-
-def is_guest_name(client_id: str) -> bool:
-    """True for `join-…`, the only name under which a machine without an account is let in."""
-    return _GUEST.fullmatch(client_id) is not None
 
 
 def may(box: str, action: str, topic: str) -> bool:

@@ -7,6 +7,7 @@ May not: decide when to send, repeat or acknowledge; be imported by a pure room.
 from protocol.errors import InputError
 
 PAYLOAD_BYTES_MAX = 65_536  # one MQTT message carries one envelope (docs/protocol/envelope.md)
+CLIENT_ID_PREFIX = "ld-"  # no user name begins so; without it a stranger could deafen a mailbox (decision 0053)
 
 
 class BadBrokerUrl(InputError):

@@ -40,8 +40,11 @@ class Keeper:
         return self._leave.is_set()
 
     def start(self) -> None:
-        """Begin. Returns at once."""
+        """Begin, if it does not run already. Returns at once."""
+        if self._thread is not None and self._thread.is_alive():
+            return
         self._stopping.clear()
+        self.reason = "connecting"
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 

@@ -19,7 +19,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from protocol.carriers import PAYLOAD_BYTES_MAX, BadBrokerUrl
+from protocol.carriers import CLIENT_ID_PREFIX, PAYLOAD_BYTES_MAX, BadBrokerUrl
 from protocol.carriers.address import parse_url
 from protocol.carriers.inbox import Counters, Inbox
 from protocol.carriers.keeper import Keeper
@@ -59,7 +59,8 @@ class MqttCarrier:
     ) -> None:
         """Set up; `start` connects.
 
-        Args:    delays: makes the waits in seconds between attempts, anew after each good connection.
+        Args:    client_id: the mailbox; the broker sees it with CLIENT_ID_PREFIX before it.
+                 delays: makes the waits in seconds between attempts, anew after each good connection.
                  username, password: default to those in the URL. Without a user name the session is not persistent.
                  ca_file: PEM, for mqtts; None means the system's authorities.
         Raises:  BadBrokerUrl.
@@ -67,7 +68,7 @@ class MqttCarrier:
         self._address = parse_url(url)
         self._tls = _tls_context(ca_file) if self._address.tls else None
         self._username, self._password = username or self._address.username, password or self._address.password
-        self._id, self._will, self._outbox_limit = client_id, will, outbox_limit
+        self._id, self._will, self._outbox_limit = CLIENT_ID_PREFIX + client_id, will, outbox_limit
         self._subscriptions = [(topic, 1) for topic in subscriptions]
         self._client: paho.Client | None = None
         self._lock = threading.Lock()  # publishing threads only: paho calls back with locks of its own held

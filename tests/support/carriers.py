@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 from protocol import topics
@@ -17,6 +18,7 @@ from tests.support.process import PATIENCE_S
 
 SPACE = "testland"
 CARD = topics.card(SPACE)
+_numbers = count(1)
 
 
 def quick() -> Iterator[float]:
@@ -59,8 +61,7 @@ def until(true: Callable[[], Any], what: str, timeout: float = PATIENCE_S) -> An
 def online(*carriers: MqttCarrier) -> None:
     """Start those that are not, and wait until all are connected."""
     for one in carriers:
-        if one.reason == "not started":
-            one.start()
+        one.start()
     for one in carriers:
         until(lambda one=one: one.state == "online", f"online: {one.reason}")
 
@@ -73,3 +74,21 @@ def receive(one: MqttCarrier, count: int, timeout: float = PATIENCE_S) -> list[b
         assert item is not None, f"{len(got)} of {count} payloads came"
         got.append(item[1])
     return got
+
+
+def offer(sender: MqttCarrier, topic: str, receiver: MqttCarrier) -> list[bytes]:
+    """Repeat a payload until it arrives, as a link does. Whatever else arrived meanwhile, without earlier repeats."""
+    mark, others = f"offer {next(_numbers)}".encode(), []
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        sender.publish(topic, mark)
+        item = receiver.receive(0.3)
+        while item is not None and item[1] != mark:
+            if not item[1].startswith(b"offer "):
+                others.append(item[1])
+            item = receiver.receive(0.0)
+        if item is not None:
+            return others
+    raise AssertionError(
+        f"nothing arrives on {topic}: {sender.state} {sender.reason}, {receiver.state} {receiver.reason}"
+    )
