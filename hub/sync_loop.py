@@ -49,6 +49,7 @@ POLL_BURST = 8  # what one link may hand out at once
 IDLE_POLL_MS = 1_000  # a quiet link is looked at so often
 LOOK_MS = 500  # how often changes by other processes are looked for
 JOBS_MS = 3_600_000
+CONTACT_MS = 30_000  # a device's last contact is written down so often at most, greetings apart
 EPOCH_MS_MIN = 600_000  # an epoch lasts at least 10 minutes
 WAIT_S = 0.2  # longest sleep of a round without work
 TROUBLE_S = 5.0  # pause after the store failed
@@ -181,8 +182,11 @@ class SyncLoop:
         line = self._line(opened.sender)
         if line is None:
             raise MalformedBytes("an envelope from ourselves", "来自本中心自身的数据。")
-        line.contact = replace(line.contact, contact_ms=self._now_ms())
         line.due_ms = mono_ms
+        now_ms = self._now_ms()
+        if now_ms - line.contact.contact_ms > CONTACT_MS:
+            line.contact = replace(line.contact, contact_ms=now_ms)
+            self._contacts[line.device.incarnation] = line.contact
         arrivals = []
         for event in line.link.receive(opened, mono_ms):
             if isinstance(event, OpsArrived):

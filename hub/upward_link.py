@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 
 def follow(tx: Connection, views: Iterable[CaseView], *, now_ms: int) -> None:
-    """Make the queue say what these views say. Cases that never left the county cost one query for all together."""
-    by_case = {view.case: view for view in views}
+    """Make the queue say what these views say.
+
+    Concerned are cases that go beyond the county, and those in the queue whose forward does not count any more. A case
+    of one op was never forwarded.
+    """
+    by_case = {view.case: view for view in views if len(view.timeline) > 1}
     concerned = {case for case, view in by_case.items() if any(above_county(office) for office in view.offices)}
-    for part in steps(by_case):
+    for part in steps(case for case in by_case if case not in concerned):
         concerned |= set(tx.scalars(select(upward.c.case_id).where(upward.c.case_id.in_(part))))
     for case in sorted(concerned):
         sync_queue(tx, by_case[case], now_ms=now_ms)
