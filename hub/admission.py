@@ -2,7 +2,7 @@
 
 For: the wait that a welcome names, so that urgent cases go first and each office knows when to come back.
 May not: turn anybody away (a device that offers in spite of it is served); read a clock or draw randomness.
-Spec: docs/protocol/link.md, "Admission".
+Manual: docs/operating/hub.md, "After an outage".
 """
 
 from __future__ import annotations

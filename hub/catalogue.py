@@ -2,7 +2,7 @@
 
 For: reading items.csv, checking it, numbering item versions, and the terms that a case embeds.
 May not: sign or store anything (hub.documents does); look at cases.
-Source: docs/operating/hub.md, "Files for county init"; docs/glossary.md for the kinds and levels.
+Manual: docs/operating/hub.md, "Files for county init".
 """
 
 from __future__ import annotations

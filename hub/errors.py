@@ -40,12 +40,6 @@ class UnknownDevice(InputError):
     code = "unknown_device"
 
 
-class UnknownCase(InputError):
-    """The hub holds no case of this id or number."""
-
-    code = "unknown_case"
-
-
 class UnknownConflict(InputError):
     """The case has no open conflict of this id."""
 
@@ -74,12 +68,6 @@ class CodeExpired(RemoteProtocolError):
     """A join request with a code whose time is over."""
 
     code = "code_expired"
-
-
-class TermsDiffer(RemoteProtocolError):
-    """An opening op whose terms are not those of the published item version."""
-
-    code = "terms_differ"
 
 
 class WrongOffice(RemoteProtocolError):

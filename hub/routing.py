@@ -2,7 +2,7 @@
 
 For: the scope rule as a pure function. Village: its own cases; township: its villages' and its own; county: all.
 May not: read the store, the roster or a clock (callers pass what they know).
-Spec: docs/protocol/link.md, "Scope".
+Manual: docs/operating/hub.md, "Scope".  Decision: docs/decisions/0081-who-holds-a-case.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 For: adding ops, receipts and notices to streams; bringing whole cases into an office's scope; reading from a position.
 May not: commit; decide who holds a case (hub.routing does).
-Spec: docs/protocol/link.md, "Stream".  Decision: docs/decisions/0081-one-stream-per-office.md.
+Spec: docs/protocol/link.md, "Stream".  Decisions: 0006 (one stream per office), 0081 (scope).
 """
 
 from __future__ import annotations
