@@ -60,9 +60,9 @@ class Visit:
         return [*words, *(["--urgent"] if self.urgent else [])]
 
 
-def identity(birth: str, sequence: str) -> str:
-    """A well-formed identity number of this county: area, birth date, sequence and the check character of GB 11643."""
-    body = f"{COUNTY}{birth}{sequence}"
+def identity(birth: str, sequence: str, county: str = COUNTY) -> str:
+    """A well-formed identity number: area, birth date, sequence and the check character of GB 11643."""
+    body = f"{county}{birth}{sequence}"
     return body + "10X98765432"[sum(int(digit) * weight for digit, weight in zip(body, WEIGHTS, strict=True)) % 11]
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from conflict.labels import label
 from ops.cases import digests_of
 from ops.demo.cast import BAILANG, CITY, HALL, NAMES, PU, TUKU, VISITS, WINDOWS, Visit
 from ops.demo.processes import DemoFailed, liandong, wait_until
@@ -136,7 +137,7 @@ class Day:
             )
             rows.append(
                 [shown["number"], visit.key, visit.kind + ("·特急" if visit.urgent else ""), home.name,
-                 shown["status"], NAMES.get(shown["holder"], shown["holder"]), shown["due"]]
+                 label(shown["status"]), NAMES.get(shown["holder"], shown["holder"]), shown["due"]]
             )  # fmt: skip
         return rows
 

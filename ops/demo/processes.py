@@ -7,8 +7,10 @@ Manual: docs/operating/demo.md.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -31,11 +33,17 @@ class DemoFailed(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of this machine that nobody listens on.
+
+    Below the range that systems give to outgoing connections, so that the broker can come back on its own port.
+    """
+    chance = random.SystemRandom()
+    for _ in range(1_000):
+        port = chance.randrange(12_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise DemoFailed("this machine has no free port")
 
 
 def wait_until(what: str, check: Callable[[], bool], *, seconds: float) -> None:
