@@ -48,16 +48,16 @@ def read_config(directory: Path) -> Config:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotANode(
-            f"{directory} holds no device; run `liandong edge join` first",
-            f"目录 {directory} 中没有设备，请先运行 liandong edge join",
+            f"{directory} holds no device; run `liandong edge join` first.",
+            f"目录 {directory} 中没有设备，请先运行 liandong edge join。",
         ) from error
     except (OSError, ValueError) as error:
-        raise BadConfig(f"{path} cannot be read: {error}", f"配置文件 {path} 无法读取：{error}") from error
+        raise BadConfig(f"{path} cannot be read: {error}.", f"配置文件 {path} 无法读取：{error}。") from error
     known = {field.name for field in fields(Config)}
     if not isinstance(raw, dict) or raw.get("version") != CONFIG_VERSION or set(raw) != known:
         raise BadConfig(
-            f"{path} is not a configuration of version {CONFIG_VERSION}",
-            f"配置文件 {path} 不是第 {CONFIG_VERSION} 版的配置",
+            f"{path} is not a configuration of version {CONFIG_VERSION}.",
+            f"配置文件 {path} 不是第 {CONFIG_VERSION} 版的配置。",
         )
     return Config(**raw)
 

@@ -24,17 +24,19 @@ from edge import memory, outbox
 from edge.attachment import CASE_BYTES_MAX, FileToAttach
 from edge.clock import Clock, evidence
 from edge.due import keep_due
-from edge.errors import AttachmentTooLarge, RefusedByRules
+from edge.errors import AttachmentTooLarge, FieldTooLong, RefusedByRules
 from edge.reference import Reference
 from edge.staff import Actor, still_here
+from protocol import canonical
 from protocol.errors import LocalProtocolError
 from protocol.keys import DeviceKeys
-from protocol.op import PARENTS_MAX, Draft, Op, sign_op
+from protocol.op import OP_BYTES_MAX, PARENTS_MAX, Draft, Op, sign_op
 from protocol.op import Reference as Versions
 
 if TYPE_CHECKING:
     from conflict.view import CaseView
 
+BODY_BYTES_MAX = OP_BYTES_MAX - 4_096  # what an op has besides: 64 parents, signature, names
 VIA = "local"  # how an op of this device came here
 
 Step = tuple[str, Mapping[str, Any]]  # kind and body of one op
@@ -122,6 +124,7 @@ class Desk:
         proof = evidence(self.clock, memory.hub_time(tx))
         ops: list[Op] = []
         for kind, body in steps:
+            _check_size(body)
             draft = Draft(
                 kind=kind,
                 case=case,
@@ -157,6 +160,14 @@ def attach_step(file: FileToAttach) -> Step:
         "name": file.name,
         "grade": file.grade,
     }
+
+
+def _check_size(body: Mapping[str, Any]) -> None:
+    if len(canonical.encode(dict(body))) > BODY_BYTES_MAX:
+        raise FieldTooLong(
+            f"What was entered is longer than {BODY_BYTES_MAX} bytes together; put long texts into an attachment.",
+            f"填写内容合计超过 {BODY_BYTES_MAX} 字节，请将长文本作为附件上传。",
+        )
 
 
 def _check_room(before: CaseView | None, files: Sequence[FileToAttach]) -> None:

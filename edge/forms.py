@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conflict.identity import check_identity
+from conflict.kinds import LIST_MAX, NAME_MAX, TEXT_MAX
 from edge.errors import FieldTooLong
 from protocol.errors import InputError
 
-NAME_CHARS_MAX = 60
-FIELD_CHARS_MAX = 4_000
-FIELDS_MAX = 200  # more than any form of the exchange standards has
 PHONE_CHARS_MAX = 30
+MODES = ("direct", "proxy", "assist", "inform")  # 直办 代办 协办 公开告知
 RESERVED = ("applicant_name", "applicant_id", "applicant_phone")
 
 
@@ -27,7 +26,7 @@ class Application:
     """One application as handed in.
 
     id_number: identity number (GB 11643) of a person, or credit code (GB 32100) of an organisation.
-    fields: further answers of the form by name. attachments: files to attach. materials: names of what was handed in
+    mode: one of MODES or empty. fields: further answers of the form by name. attachments: files to attach. materials: names of what was handed in
     on paper. conditional: names of materials that may come later (容缺受理). received_only: hand in now, accept later.
     """
 
@@ -52,8 +51,8 @@ def fields_of(application: Application) -> dict[str, str]:
     name = application.applicant.strip()
     if not name:
         raise InputError("The applicant's name is needed.", "请填写申请人姓名。", field="applicant_name")
-    if len(name) > NAME_CHARS_MAX:
-        raise _too_long("applicant_name", NAME_CHARS_MAX)
+    if len(name) > NAME_MAX:
+        raise _too_long("applicant_name", NAME_MAX)
     clash = sorted(set(application.fields) & set(RESERVED))
     if clash:
         raise InputError(
@@ -67,6 +66,8 @@ def fields_of(application: Application) -> dict[str, str]:
         check_phone(phone)
         made["applicant_phone"] = phone
     made.update(check_fields(application.fields))
+    if application.mode and application.mode not in MODES:
+        raise InputError(f"mode is one of {', '.join(MODES)}.", f"办理方式只能是：{'、'.join(MODES)}。", field="mode")
     return made
 
 
@@ -78,16 +79,14 @@ def check_fields(fields: Mapping[str, str], *, needed: bool = False) -> dict[str
     """
     if needed and not fields:
         raise InputError("At least one field is needed.", "请至少填写一个字段。")
-    if len(fields) > FIELDS_MAX:
-        raise InputError(f"At most {FIELDS_MAX} fields fit one form.", f"一张表单最多 {FIELDS_MAX} 个字段。")
+    if len(fields) > LIST_MAX:
+        raise InputError(f"At most {LIST_MAX} fields fit one form.", f"一张表单最多 {LIST_MAX} 个字段。")
     made: dict[str, str] = {}
     for name, value in fields.items():
-        if not name.strip() or len(name) > NAME_CHARS_MAX:
-            raise FieldTooLong(
-                f"A field name has 1 to {NAME_CHARS_MAX} characters.", f"字段名应为 1 至 {NAME_CHARS_MAX} 个字符。"
-            )
-        if len(value) > FIELD_CHARS_MAX:
-            raise _too_long(name, FIELD_CHARS_MAX)
+        if not name.strip() or len(name) > NAME_MAX:
+            raise FieldTooLong(f"A field name has 1 to {NAME_MAX} characters.", f"字段名应为 1 至 {NAME_MAX} 个字符。")
+        if len(value) > TEXT_MAX:
+            raise _too_long(name, TEXT_MAX)
         made[name.strip()] = value.strip()
     if "applicant_id" in made:
         made["applicant_id"] = check_identity(made["applicant_id"]).number
@@ -105,7 +104,7 @@ def check_phone(phone: str) -> None:
 
 def _too_long(name: str, most: int) -> FieldTooLong:
     return FieldTooLong(
-        f"The field {name[:NAME_CHARS_MAX]} has more than {most} characters.",
-        f"字段 {name[:NAME_CHARS_MAX]} 超过 {most} 个字符。",
-        field=name[:NAME_CHARS_MAX],
+        f"The field {name[:NAME_MAX]} has more than {most} characters.",
+        f"字段 {name[:NAME_MAX]} 超过 {most} 个字符。",
+        field=name[:NAME_MAX],
     )

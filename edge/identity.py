@@ -43,7 +43,7 @@ def write_keys(directory: Path, keys: DeviceKeys) -> None:
     """Keep the private keys. Never overwrites: other keys would be another incarnation."""
     path = directory / KEYS_NAME
     if path.exists():
-        raise BadConfig(f"{path} exists already and is kept", f"密钥文件 {path} 已存在，不会覆盖")
+        raise BadConfig(f"{path} exists already and is kept.", f"密钥文件 {path} 已存在，不会覆盖。")
     write_durably(path, keys.to_bytes(), mode=PRIVATE)
 
 
@@ -77,4 +77,4 @@ def _read(path: Path, parse: Callable[[bytes], _T]) -> _T:
     try:
         return parse(path.read_bytes())
     except (OSError, MalformedBytes, ValueError, TypeError) as error:
-        raise BadConfig(f"{path} cannot be used: {error}", f"文件 {path} 无法使用：{error}") from error
+        raise BadConfig(f"{path} cannot be used: {error}.", f"文件 {path} 无法使用：{error}。") from error

@@ -45,8 +45,11 @@ def learn_hub_time(tx: Connection, hub_ms: int, clock: Clock, *, fresh: bool) ->
     """
     known = hub_time(tx)
     passed = elapsed_ms(clock, known)
-    expected = known.hub_ms if fresh or passed < 0 else known.hub_ms + passed + DELAY_MS_MAX
-    if hub_ms > expected:
+    if passed < 0:
+        news = hub_ms >= known.hub_ms if fresh else hub_ms > known.hub_ms
+    else:
+        news = hub_ms > (known.hub_ms if fresh else known.hub_ms + passed + DELAY_MS_MAX)
+    if news:
         put_meta(tx, HUB_TIME, [hub_ms, clock.mono_ms(), clock.boot_id if fresh else ""])
 
 

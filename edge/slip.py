@@ -65,13 +65,16 @@ def rows(facts: SlipFacts) -> list[tuple[str, str]]:
     """The labelled lines of one copy, in printing order; lines without content are left out."""
     lines = [
         ("办件编号", facts.number),
-        ("事项", f"{facts.item_name}({facts.item_code})" + (" 特急" if facts.urgent else "")),
+        ("事项", f"{facts.item_name}（{facts.item_code}）" + (" 特急" if facts.urgent else "")),
         ("申请人", facts.applicant),
         ("证件号码", mask(facts.applicant_id)),
         ("已收材料", "、".join(facts.materials)),
         ("待补材料", "、".join(facts.materials_due)),
-        *((line.label, line.when + ("(暂定，以公布的工作日历为准)" if line.provisional else "")) for line in facts.due),
-        ("收件单位", f"{facts.office_name}({facts.office_code})"),
+        *(
+            (line.label, line.when + ("（暂定，以公布的工作日历为准）" if line.provisional else ""))
+            for line in facts.due
+        ),
+        ("收件单位", f"{facts.office_name}（{facts.office_code}）"),
         ("联系电话", facts.office_phone),
         ("经办人", facts.staff),
         ("时间", county_time(facts.at_ms)),
@@ -81,7 +84,7 @@ def rows(facts: SlipFacts) -> list[tuple[str, str]]:
 
 def as_text(facts: SlipFacts) -> str:
     """The three copies as plain text, divided by cutting lines."""
-    body = "\n".join(f"{label}:{text}" for label, text in rows(facts))
+    body = "\n".join(f"{label}：{text}" for label, text in rows(facts))
     title = _title(facts)
     copies = [f"{title}  {copy}\n{RULE}\n{body}\n{RULE}\n" for copy in COPIES]
     return f"{CUT}\n".join(copies)
@@ -93,7 +96,7 @@ def as_html(facts: SlipFacts) -> str:
     title = escape(_title(facts))
     copies = "".join(
         f"<section><header><h1>{title}</h1><p>{escape(copy)}</p></header><table>{table}</table>"
-        "<footer><span>经办人签字:</span><span>申请人签字:</span></footer></section>"
+        "<footer><span>经办人签字：</span><span>申请人签字：</span></footer></section>"
         for copy in COPIES
     )
     return (

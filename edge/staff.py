@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from conflict.kinds import NAME_MAX, Role
 from edge import schema
 from edge.errors import BadPassword, FieldTooLong, LockedOut, UnknownStaff
 from protocol.errors import InputError, RefusedError
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 
     from conflict.ledger.store import Store
 
-ROLES = ("agent", "examiner", "verifier", "chief", "administrator")
-MANAGER_ROLES = ("chief", "administrator")
-FIRST_ACCOUNT = "chief"  # name and role of the one account of a fresh device
-NAME_CHARS_MAX = 60
+ROLES = tuple(role.value for role in Role if role is not Role.HUB)
+MANAGER_ROLES = (Role.CHIEF.value, Role.ADMINISTRATOR.value)
+FIRST_ACCOUNT = Role.CHIEF.value  # name and role of the one account of a fresh device
 PASSWORD_CHARS_MIN = 6  # guessing is slowed; a longer rule ends on a note at the screen
 PASSWORD_CHARS_MAX = 200
 FREE_FAILURES = 3  # wrong passwords before the first delay: a person mistypes
@@ -65,7 +65,7 @@ class Staff:
                 self._count(wanted, right)
             if not right:
                 raise BadPassword(
-                    f"the password of {wanted!r} is missing or wrong", f"账号 {wanted} 的密码缺失或不正确"
+                    f"The password of {wanted!r} is missing or wrong.", f"账号 {wanted} 的密码缺失或不正确。"
                 )
         return Actor(row.name, row.role)
 
@@ -73,15 +73,13 @@ class Staff:
         """A new account. Raises InputError (name taken, unknown role), RefusedError unless a manager asks."""
         _only_managers(actor)
         if role not in ROLES:
-            raise InputError(f"a role is one of {', '.join(ROLES)}", f"角色只能是：{'、'.join(ROLES)}")
-        if not name.strip() or len(name) > NAME_CHARS_MAX:
-            raise FieldTooLong(
-                f"a staff name has 1 to {NAME_CHARS_MAX} characters", f"账号名应为 1 至 {NAME_CHARS_MAX} 个字符"
-            )
+            raise InputError(f"A role is one of {', '.join(ROLES)}.", f"角色只能是：{'、'.join(ROLES)}。")
+        if not name.strip() or len(name) > NAME_MAX:
+            raise FieldTooLong(f"A staff name has 1 to {NAME_MAX} characters.", f"账号名应为 1 至 {NAME_MAX} 个字符。")
         secret = _hash(password) if password is not None else ""
         with self._store.write() as tx:
             if tx.execute(select(schema.staff.c.name).where(schema.staff.c.name == name)).first():
-                raise InputError(f"there is an account {name!r} already", f"账号 {name} 已存在")
+                raise InputError(f"There is an account {name!r} already.", f"账号 {name} 已存在。")
             add_row(tx, name, role, secret=secret, now_ms=self._now_ms())
 
     def set_password(self, actor: Actor, name: str, password: str) -> None:
@@ -104,7 +102,7 @@ class Staff:
             )
             if {row.name for row in tx.execute(open_managers)} == {name}:
                 raise RefusedError(
-                    "this is the last account that can manage the others", "这是最后一个管理账号，不能停用"
+                    "This is the last account that can manage the others.", "这是最后一个管理账号，不能停用。"
                 )
             tx.execute(update(schema.staff).where(schema.staff.c.name == name).values(disabled=1))
 
@@ -128,8 +126,8 @@ class Staff:
         if 0 < left <= LOCK_MS_MAX:  # beyond the longest lock the clock was set back: that must not close the office
             seconds = -(-left // 1000)
             raise LockedOut(
-                f"too many wrong passwords for {row.name!r}; try again in {seconds} seconds",
-                f"账号 {row.name} 密码错误次数过多，请 {seconds} 秒后再试",
+                f"Too many wrong passwords for {row.name!r}; try again in {seconds} seconds.",
+                f"账号 {row.name} 密码错误次数过多，请 {seconds} 秒后再试。",
                 seconds=seconds,
             )
 
@@ -164,14 +162,14 @@ def _row(tx: Connection, name: str) -> Any:
     row = tx.execute(select(schema.staff).where(schema.staff.c.name == name)).first()
     if row is None or row.disabled:
         raise UnknownStaff(
-            f"there is no open account {name!r} on this device", f"本设备没有可用的账号 {name}", staff=name
+            f"There is no open account {name!r} on this device.", f"本设备没有可用的账号 {name}。", staff=name
         )
     return row
 
 
 def _only_managers(actor: Actor) -> None:
     if actor.role not in MANAGER_ROLES:
-        raise RefusedError("only a chief or an administrator manages accounts", "只有负责人或管理员可以管理账号")
+        raise RefusedError("Only a chief or an administrator manages accounts.", "只有负责人或管理员可以管理账号。")
 
 
 def _hash(password: str) -> str:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from conflict.kinds import NAME_MAX
 from conflict.numbers import make
 from conflict.view import CaseView
 from edge import memory
-from edge.acts.base import NAME_CHARS_MAX, Acts, body, limit, text, texts
+from edge.acts.base import Acts, body, limit, text, texts
 from edge.acts.open_ops import open_notice
 from edge.attachment import read_file
 from edge.desk import Saved, Steps, attach_step
@@ -114,4 +115,4 @@ class AcceptActs(Acts):
 
 def _names(values: Sequence[str], name: str) -> list[str]:
     unique = list(dict.fromkeys(values))
-    return texts(unique, name, most=NAME_CHARS_MAX) if unique else []
+    return texts(unique, name, most=NAME_MAX) if unique else []

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from conflict.kinds import LIMIT_UNITS, TEXT_MAX
 from edge.desk import Desk
 from edge.errors import FieldTooLong
 from protocol.errors import InputError
 
-TEXT_CHARS_MAX = 4_000  # opinions, reasons, notes: one op must fit one envelope
-NAME_CHARS_MAX = 60
 LIST_MAX = 50  # entries of one notice or one list of materials
-UNITS = ("workday", "calendar", "hour")
+LIMIT_COUNT_MAX = 1_000
 
 
 class Acts:
@@ -26,7 +25,7 @@ class Acts:
         self.desk = desk
 
 
-def text(value: str, name: str, *, most: int = TEXT_CHARS_MAX) -> str:
+def text(value: str, name: str, *, most: int = TEXT_MAX) -> str:
     """`value` without outer blanks. Raises InputError if nothing is left, FieldTooLong above `most` characters."""
     clean = value.strip()
     if not clean:
@@ -40,7 +39,7 @@ def text(value: str, name: str, *, most: int = TEXT_CHARS_MAX) -> str:
     return clean
 
 
-def texts(values: Sequence[str], name: str, *, most: int = TEXT_CHARS_MAX) -> list[str]:
+def texts(values: Sequence[str], name: str, *, most: int = TEXT_MAX) -> list[str]:
     """Each of `values` as `text`. Raises InputError for none or more than LIST_MAX."""
     if not 0 < len(values) <= LIST_MAX:
         raise InputError(f"{name} needs 1 to {LIST_MAX} entries.", f"{name} 应有 1 至 {LIST_MAX} 项。", field=name)
@@ -58,9 +57,11 @@ def choice(value: str, name: str, choices: Sequence[str]) -> str:
 
 def limit(count: int, unit: str, name: str) -> list[Any]:
     """A limit as it stands in a body: [count, unit]. Raises InputError."""
-    if not 0 < count <= 1_000:
-        raise InputError(f"{name} is a count from 1 to 1000.", f"{name} 应为 1 至 1000。", field=name)
-    return [count, choice(unit, f"{name} unit", UNITS)]
+    if not 0 < count <= LIMIT_COUNT_MAX:
+        raise InputError(
+            f"{name} is a count from 1 to {LIMIT_COUNT_MAX}.", f"{name} 应为 1 至 {LIMIT_COUNT_MAX}。", field=name
+        )
+    return [count, choice(unit, f"{name} unit", LIMIT_UNITS)]
 
 
 def body(**values: Any) -> Mapping[str, Any]:

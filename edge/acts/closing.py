@@ -7,8 +7,8 @@ Manual: docs/operating/edge.md, "Closing".
 
 from __future__ import annotations
 
-from conflict.kinds import ConclusionType
-from edge.acts.base import NAME_CHARS_MAX, Acts, body, choice, text
+from conflict.kinds import NAME_MAX, ConclusionType
+from edge.acts.base import Acts, body, choice, text
 from edge.desk import Saved
 from edge.staff import Actor
 
@@ -23,7 +23,7 @@ class ClosingActs(Acts):
 
     def deliver(self, actor: Actor, case: str, *, method: str, receiver: str = "") -> Saved:
         """Record that the result was handed over or sent."""
-        content = body(method=text(method, "method", most=NAME_CHARS_MAX), receiver=receiver.strip())
+        content = body(method=text(method, "method", most=NAME_MAX), receiver=receiver.strip())
         return self.desk.act(actor, case, lambda _tx, _view: [("deliver", content)])
 
     def withdraw(self, actor: Actor, case: str, *, reason: str) -> Saved:

@@ -7,7 +7,8 @@ Manual: docs/operating/edge.md, "Handling".
 
 from __future__ import annotations
 
-from edge.acts.base import NAME_CHARS_MAX, UNITS, Acts, body, choice, limit, text
+from conflict.kinds import NAME_MAX
+from edge.acts.base import Acts, body, choice, limit, text
 from edge.acts.open_ops import open_suspension
 from edge.desk import Saved
 from edge.staff import Actor
@@ -39,7 +40,7 @@ class DecisionActs(Acts):
             outcome=choice(outcome, "outcome", OUTCOMES),
             opinion=text(opinion, "opinion"),
             step=choice(step, "step", STEPS) if step else "",
-            department=text(department, "department", most=NAME_CHARS_MAX) if department else "",
+            department=text(department, "department", most=NAME_MAX) if department else "",
         )
         return self.desk.act(actor, case, lambda _tx, _view: [("examine", content)])
 
@@ -71,12 +72,12 @@ class DecisionActs(Acts):
         self, actor: Actor, case: str, *, days: int, reason: str, approver: str, notified: bool, unit: str = "workday"
     ) -> Saved:
         """Extend the limit: approved by a named person, the applicant notified."""
-        count, _unit = limit(days, unit, "days")
+        count, unit = limit(days, unit, "days")
         content = body(
             days=count,
-            unit=choice(unit, "unit", UNITS),
+            unit=unit,
             reason=text(reason, "reason"),
-            approver=text(approver, "approver", most=NAME_CHARS_MAX),
+            approver=text(approver, "approver", most=NAME_MAX),
             notified=notified,
         )
         return self.desk.act(actor, case, lambda _tx, _view: [("extend", content)])
@@ -93,7 +94,7 @@ class DecisionActs(Acts):
     ) -> Saved:
         """Begin a special procedure (特别程序), which stops the clock only with a written notice."""
         content = {
-            "cause": text(cause, "cause", most=NAME_CHARS_MAX),
+            "cause": text(cause, "cause", most=NAME_MAX),
             "reason": reason.strip(),
             "written_notice": written_notice,
             **body(days=None if days is None else limit(days, "workday", "days")[0]),

@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from conflict.kinds import NAME_MAX
 from conflict.view import CaseView
-from edge.acts.base import NAME_CHARS_MAX, Acts, body, text
+from edge.acts.base import Acts, body, text
 from edge.acts.open_ops import forward_of
 from edge.desk import Saved, Steps
 from edge.errors import UnknownOffice
@@ -41,7 +42,7 @@ class HandoverActs(Acts):
 
     def take(self, actor: Actor, case: str, *, reference: str = "") -> Saved:
         """Take the case that was forwarded to this office."""
-        name = text(reference, "reference", most=NAME_CHARS_MAX) if reference else ""
+        name = text(reference, "reference", most=NAME_MAX) if reference else ""
         return self._answer(actor, case, "take", body(reference=name))
 
     def send_back(self, actor: Actor, case: str, *, reason: str) -> Saved:

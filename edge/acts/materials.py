@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from conflict.kinds import GRADES
-from edge.acts.base import NAME_CHARS_MAX, Acts, body, choice, text
+from conflict.kinds import GRADES, NAME_MAX
+from edge.acts.base import Acts, body, choice, text
 from edge.acts.open_ops import material_op
 from edge.attachment import DEFAULT_GRADE, FileToAttach, read_file
 from edge.desk import Saved, attach_step
@@ -35,7 +35,7 @@ class MaterialActs(Acts):
 
         Raises:  AttachmentUnreadable, AttachmentTooLarge.
         """
-        name = text(material, "material", most=NAME_CHARS_MAX) if material else ""
+        name = text(material, "material", most=NAME_MAX) if material else ""
         return self.attach_file(actor, case, read_file(path, material=name, grade=choice(grade, "grade", GRADES)))
 
     def attach_file(self, actor: Actor, case: str, file: FileToAttach) -> Saved:

@@ -17,6 +17,8 @@ from protocol.op import Op, check_signature, parse_op
 from protocol.roster import Roster
 from protocol.trust import Trust
 
+HUB_ROLES = (Role.HUB, Role.ADMINISTRATOR)  # the hub also writes for a county administrator who works at it
+
 
 class ForgedAuthor(RemoteProtocolError):
     """An op that names another office or role than its device has."""
@@ -65,7 +67,7 @@ def _check(op: Op, roster: Roster, trust: Trust) -> None:
     """Raises UnknownSender (perhaps a newer roster names it), ForgedAuthor, SuiteNotAllowed, BadSignature.
 
     A revoked or frozen device's state is no matter here: the hub lets only such ops of it pass that count. Only the hub
-    speaks as the hub; it also writes for a county administrator, whom the op names with that role.
+    speaks as the hub.
     """
     if op.device == trust.hub.incarnation:
         office, role, public, suite_number = trust.county, "hub", trust.hub.sign_public, trust.hub.suite
@@ -76,7 +78,8 @@ def _check(op: Op, roster: Roster, trust: Trust) -> None:
                 "The roster that we hold does not name the op's device.", "本机的机构名册中没有该设备。"
             )
         office, role, public, suite_number = device.office, device.role, device.sign_public, device.suite
-    if op.office != office or (op.role == Role.HUB and role != "hub"):
+    fitting = op.role in HUB_ROLES if role == "hub" else op.role != Role.HUB
+    if op.office != office or not fitting:
         raise ForgedAuthor(
             "The op speaks for an office or role that its device does not have.", "条目的机构或角色与其设备不符。"
         )

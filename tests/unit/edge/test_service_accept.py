@@ -76,6 +76,8 @@ def test_attachments_are_part_of_the_same_act(village: Node, tmp_path: Path) -> 
         ({"fields": {"说明": "长" * 4_001}}, FieldTooLong),
         ({"fields": {"applicant_id": "1"}}, InputError),
         ({"phone": "no phone"}, InputError),
+        ({"fields": {f"说明{number}": "长" * 4_000 for number in range(4)}}, FieldTooLong),
+        ({"mode": "shout"}, InputError),
         ({"item": "NO-1"}, UnknownItem),
         ({"item": "XK-1"}, WrongLevel),
         ({"attachments": [Path("/nowhere/a.jpg")]}, AttachmentUnreadable),
@@ -107,6 +109,6 @@ def test_slip_is_written_at_once(village: Node) -> None:
     saved = accept(village, conditional=["身份证复印件"], materials=["个人申请书"])
     path, text = village.service.write_slip(village.directory, saved.number)
     assert path.name == f"{saved.number}.html" and saved.number in path.read_text("utf-8")
-    for shown in ("最低生活保障审核确认", "白沙村便民服务室", "待补材料:身份证复印件", "2026-01-12"):
+    for shown in ("最低生活保障审核确认", "白沙村便民服务室", "待补材料：身份证复印件", "2026-01-12"):
         assert shown in text
     assert GOOD_ID not in text

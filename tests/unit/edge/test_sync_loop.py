@@ -118,6 +118,7 @@ def test_a_hub_that_lost_what_it_acknowledged_gets_it_again(world: World, tmp_pa
     world.run(3)
     assert states(village) == {"accepted": 2}
     world.restore_hub(backup)
+    world.hands.forward(3_600_000)
     world.run(60)
     assert states(village) == {"accepted": 2}
     with world.hub.store.read() as tx:
