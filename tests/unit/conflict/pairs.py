@@ -1,274 +1,119 @@
-"""For every pair of op kinds: a shortest history in which two offices do both without hearing of each other.
+"""For every pair of op kinds: a short history in which two devices do both without hearing of each other.
 
-For: holding the matrix to be true, and for making one vector per cell that is not "commutes".
-May not: know what the outcome should be; it only finds where both acts are allowed.
-
-A scenario is a context (acts that everybody has seen), then two branches of acts that have not seen each other.
-The last acts of the branches are the pair.
+For: holding the matrix to be true, and one vector per cell that is not "commutes". The histories are in pairs.json,
+found by `python -m tests.vectors.conflict.search`; each is a context (acts that everybody has seen) and two branches
+of acts that have not seen each other, whose last acts are the pair.
+May not: know what the outcome should be.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from conflict.fold import fold
-from conflict.kinds import OpKind
-from conflict.powers import allowed
-from conflict.view import CaseView
-from protocol.errors import RefusedError
-from tests.unit.conflict.support import CITY, COUNTY, OTHER_TOWN, SHORT, TOWN, VILLAGE, Case
+from tests.unit.conflict.support import CITY, COUNTY, TOWN
 
-BRANCH_MAX = 3  # acts of a branch before the search gives up
+Act = tuple[str, str, dict[str, Any]]  # who, kind, body in the notation of the vectors
+_COMMITTED = {"kind": "committed"}
+_UPWARD = {"kind": "submit_up", "approve_level": "city"}
+_LOCAL = {"kind": "immediate", "approve_level": "village"}
 
 
-@dataclass(frozen=True)
-class Step:
-    """One act of a scenario. In the context, `seen` names what its author had seen, if not the act before it."""
+class Standing(NamedTuple):
+    """Where both branches start. forked: the last two acts of the context have not seen each other."""
 
-    who: str
-    kind: str
-    body: tuple[tuple[str, Any], ...]
-    seen: tuple[str, ...] = ()
-
-    def filled(self) -> dict[str, Any]:
-        return dict(self.body)
+    terms: dict[str, str]
+    acts: tuple[Act, ...] = ()
+    forked: bool = False
 
 
-@dataclass(frozen=True)
-class Scenario:
-    """See the module head. `terms` differ from the support's defaults."""
+class Pair(NamedTuple):
+    """One history of pairs.json."""
 
-    terms: tuple[tuple[str, Any], ...]
-    context: tuple[Step, ...]
-    first: tuple[Step, ...]
-    second: tuple[Step, ...]
+    context: str
+    left: list[Act]
+    right: list[Act]
 
-    def play(self) -> tuple[Case, list[str], list[str]]:
-        """The case, and the labels of the two branches."""
-        case = Case(terms=dict(self.terms))
-        heads = ["open"]
-        case.open(kind="receive")
-        for number, step in enumerate(self.context):
-            label = self._act(case, f"before{number + 1}", step, list(step.seen) or heads)
-            heads = [head for head in heads if step.seen and head not in step.seen] + [label]
-        branches: list[list[str]] = []
-        for name, steps in (("left", self.first), ("right", self.second)):
-            labels: list[str] = []
-            for number, step in enumerate(steps):
-                labels.append(self._act(case, f"{name}{number + 1}", step, labels[-1:] or heads))
-            branches.append(labels)
-        return case, branches[0], branches[1]
-
-    def _act(self, case: Case, label: str, step: Step, seen: list[str]) -> str:
-        case.act(label, step.who, step.kind, seen, step.filled(), role=ROLES.get(step.who))
-        return label
+    @property
+    def kinds(self) -> tuple[str, str]:
+        return self.left[-1][1], self.right[-1][1]
 
 
-def step(who: str, kind: str, *seen: str, **body: Any) -> Step:
-    return Step(who, kind, tuple(body.items()), seen)
+def act(who: str, kind: str, **body: Any) -> Act:
+    return who, kind, body
 
 
-ROLES = {"hub": "hub"}
-LEFT = ("village", "town", "county", "hub")
-RIGHT = ("village/2", "town/2", "county/2", "hub/2")
-_COMMITTED: tuple[tuple[str, Any], ...] = (("kind", "committed"),)
-_UPWARD: tuple[tuple[str, Any], ...] = (("kind", "submit_up"), ("approve_level", "city"))
-_LOCAL: tuple[tuple[str, Any], ...] = (("kind", "immediate"), ("approve_level", "village"))
+_ACCEPT = act("village", "accept")
+_PHOTO = act("village", "attach", material="照片", sha256="#1", size=1, media="image/jpeg", name="1.jpg", grade="C")
+_UP = act("village", "forward", to=TOWN)
+_DECIDE = act("village", "decide", decision="granted", opinion="准予")
+_SUSPEND = act("village", "suspend", cause="听证", reason="r", written_notice=True)
+_NOTICE = act("village", "notice", missing=["照片"])
+_FORK = (act("village", "amend", fields={"area": "甲"}), act("village/2", "amend", fields={"area": "乙"}))
 
-# Places to stand: each is followed by both branches. "before1" is the first act after "open".
-CONTEXTS: tuple[tuple[str, tuple[tuple[str, Any], ...], tuple[Step, ...]], ...] = (
-    ("received", _COMMITTED, ()),
-    ("received, on its way", _COMMITTED, (step("village", "forward", to=TOWN),)),
-    ("received, taken", _COMMITTED, (step("village", "forward", to=TOWN), step("town", "take", of="@before1"))),
-    ("supplementing", _COMMITTED, (step("village", "notice", missing=["照片"]),)),
-    ("accepted", _LOCAL, (step("village", "accept"),)),
-    ("accepted, county decides", _COMMITTED, (step("village", "accept"),)),
-    ("on its way", _COMMITTED, (step("village", "accept"), step("village", "forward", to=TOWN))),
-    (
-        "processing",
-        _COMMITTED,
-        (step("village", "accept"), step("village", "forward", to=TOWN), step("town", "take", of="@before2")),
-    ),
-    ("received, local", _LOCAL, ()),
-    (
-        "accepted, taken",
-        _COMMITTED,
-        (
-            step("village", "forward", to=TOWN),
-            step("town", "take", of="@before1"),
-            step("town", "accept"),
-        ),
-    ),
-    (
-        "processing, local",
-        _LOCAL,
-        (
-            step("village", "accept"),
-            step("village", "attach", material="照片", sha256="#1", size=1, media="image/jpeg", name="1.jpg", grade="C"),
-            step("village", "start"),
-        ),
-    ),
-    (
-        "processing, contested field",
-        _LOCAL,
-        (
-            step("village", "accept"),
-            step("village", "start"),
-            step("village", "amend", "before2", fields={"area": "甲"}),
-            step("village/2", "amend", "before2", fields={"area": "乙"}),
-        ),
-    ),
-    ("noticed after acceptance", _LOCAL, (step("village", "accept"), step("village", "notice", missing=["照片"]))),
-    (
-        "suspended",
-        _LOCAL,
-        (
-            step("village", "accept"),
-            step("village", "attach", material="照片", sha256="#1", size=1, media="image/jpeg", name="1.jpg", grade="C"),
-            step("village", "suspend", cause="听证", reason="r", written_notice=True),
-        ),
-    ),
-    ("decided", _LOCAL, (step("village", "accept"), step("village", "decide", decision="granted", opinion="准予"))),
-    (
-        "concluded",
-        _LOCAL,
-        (
-            step("village", "accept"),
-            step("village", "decide", decision="granted", opinion="准予"),
-            step("village", "conclude", type="normal"),
-        ),
-    ),
-    (
-        "on its way to the city",
+CONTEXTS: dict[str, Standing] = {
+    "received": Standing(_COMMITTED),
+    "received, local": Standing(_LOCAL),
+    "received, on its way": Standing(_COMMITTED, (_UP,)),
+    "received, taken": Standing(_COMMITTED, (_UP, act("town", "take", of="@before1"))),
+    "supplementing": Standing(_COMMITTED, (_NOTICE,)),
+    "accepted": Standing(_LOCAL, (_ACCEPT,)),
+    "accepted, county decides": Standing(_COMMITTED, (_ACCEPT,)),
+    "accepted, taken": Standing(_COMMITTED, (_UP, act("town", "take", of="@before1"), act("town", "accept"))),
+    "on its way": Standing(_COMMITTED, (_ACCEPT, _UP)),
+    "processing": Standing(_COMMITTED, (_ACCEPT, _UP, act("town", "take", of="@before2"))),
+    "processing, local": Standing(_LOCAL, (_ACCEPT, _PHOTO, act("village", "start"))),
+    "processing, contested field": Standing(_LOCAL, (_ACCEPT, act("village", "start"), *_FORK), forked=True),
+    "noticed after acceptance": Standing(_LOCAL, (_ACCEPT, _NOTICE)),
+    "suspended": Standing(_LOCAL, (_ACCEPT, _PHOTO, _SUSPEND)),
+    "decided": Standing(_LOCAL, (_ACCEPT, _DECIDE)),
+    "concluded": Standing(_LOCAL, (_ACCEPT, _DECIDE, act("village", "conclude", type="normal"))),
+    "on its way to the city": Standing(
         _UPWARD,
         (
-            step("village", "accept"),
-            step("village", "forward", to=COUNTY),
-            step("county", "take", of="@before2"),
-            step("county", "examine", outcome="agree", opinion="同意上报"),
-            step("county", "forward", to=CITY),
+            _ACCEPT,
+            act("village", "forward", to=COUNTY),
+            act("county", "take", of="@before2"),
+            act("county", "examine", outcome="agree", opinion="同意上报"),
+            act("county", "forward", to=CITY),
         ),
     ),
-    (
-        "with a contested field",
-        _COMMITTED,
-        (
-            step("village", "amend", "open", fields={"area": "甲"}),
-            step("village/2", "amend", "open", fields={"area": "乙"}),
-        ),
-    ),
-    (
-        "with a contested field, supplementing",
-        _COMMITTED,
-        (
-            step("village", "notice", missing=["照片"]),
-            step("village", "amend", "before1", fields={"area": "甲"}),
-            step("village/2", "amend", "before1", fields={"area": "乙"}),
-        ),
-    ),
-    (
-        "with a material",
-        _COMMITTED,
-        (step("village", "attach", material="照片", sha256="#1", size=1, media="image/jpeg", name="1.jpg", grade="C"),),
-    ),
-)
-
-
-def bodies(view: CaseView, case: Case, who: str, kind: OpKind) -> Iterator[dict[str, Any]]:
-    """Bodies that may fit; ids as "@label". The right-hand devices write other values than the left-hand ones."""
-    right = who.endswith("/2")
-    forwards = [entry["op"] for entry in view.timeline if entry["kind"] == "forward"]
-    answers: dict[OpKind, list[bytes]] = {
-        OpKind.TAKE: forwards,
-        OpKind.RECALL: forwards,
-        OpKind.RETURN: forwards,
-        OpKind.RESUME: [entry["op"] for entry in view.timeline if entry["kind"] == "suspend"],
-        OpKind.SUPPLEMENT: [entry["op"] for entry in view.timeline if entry["kind"] == "notice"],
-        OpKind.CHECK_MATERIAL: [entry["op"] for entry in view.timeline if entry["kind"] == "attach"],
-        OpKind.VETO: [entry["op"] for entry in view.timeline[1:]],
-        OpKind.TIME_BOUND: [view.timeline[0]["op"]],
-    }
-    plain = _PLAIN[kind](right)
-    on_behalf = {"for_office": CITY} if who.startswith("hub") and kind in (OpKind.TAKE, OpKind.RETURN, OpKind.DECIDE) else {}
-    if kind is OpKind.FORWARD:
-        for target in (TOWN, COUNTY, CITY) if not right else (COUNTY, TOWN, OTHER_TOWN):
-            yield {"to": target}
-    elif kind is OpKind.RESOLVE:
-        for entry in view.conflicts:
-            yield {"conflict": entry["id"], "choice": int(right), "reason": "r"}
-    elif kind in answers:
-        for op_id in reversed(answers[kind]):
-            yield {"of": "@" + case.label_of(op_id)} | plain | on_behalf
-    else:
-        yield plain | on_behalf
-
-
-_PLAIN: dict[OpKind, Any] = {
-    OpKind.RECEIVE: lambda right: {},
-    OpKind.ACCEPT: lambda right: {},
-    OpKind.AMEND: lambda right: {"fields": {"area": "乙" if right else "甲"}},
-    OpKind.ATTACH: lambda right: {
-        "material": "照片",
-        "sha256": "#2" if right else "#3",
-        "size": 1,
-        "media": "image/jpeg",
-        "name": "a.jpg",
-        "grade": "B" if right else "C",
-    },
-    OpKind.CHECK_MATERIAL: lambda right: {"grade": "B" if right else "A"},
-    OpKind.NOTE: lambda right: {"text": "乙注" if right else "甲注"},
-    OpKind.NOTICE: lambda right: {"missing": ["户口簿" if right else "照片"]},
-    OpKind.SUPPLEMENT: lambda right: {"fields": {"area": "乙" if right else "甲"}, "materials": ["照片"]},
-    OpKind.REFUSE_ACCEPTANCE: lambda right: {"reason": "不属于本级职权"},
-    OpKind.FORWARD: lambda right: {},
-    OpKind.RECALL: lambda right: {"reason": "材料有误"},
-    OpKind.TAKE: lambda right: {},
-    OpKind.RETURN: lambda right: {"reason": "缺少照片"},
-    OpKind.START: lambda right: {},
-    OpKind.EXAMINE: lambda right: {"outcome": "disagree" if right else "agree", "opinion": "意见"},
-    OpKind.DECIDE: lambda right: {
-        "decision": "denied" if right else "granted",
-        "opinion": "意见",
-        "reasons": "理由",
-        "remedies": "可申请行政复议",
-    },
-    OpKind.EXTEND: lambda right: {
-        "days": 10,
-        "unit": "workday",
-        "reason": "案情复杂",
-        "approver": "局长",
-        "notified": True,
-    },
-    OpKind.SUSPEND: lambda right: {"cause": "公示" if right else "听证", "reason": "r", "written_notice": True},
-    OpKind.RESUME: lambda right: {},
-    OpKind.CONCLUDE: lambda right: {"type": "normal"},
-    OpKind.DELIVER: lambda right: {"method": "窗口领取"},
-    OpKind.WITHDRAW: lambda right: {"reason": "申请人撤回"},
-    OpKind.VOID: lambda right: {"reason": "录入错误"},
-    OpKind.RESOLVE: lambda right: {},
-    OpKind.KEEP_DUPLICATE: lambda right: {"other": "#other-case", "reason": "先到"},
-    OpKind.LINK_DUPLICATE: lambda right: {"other": "#other-case", "reason": "同一申请"},
-    OpKind.DECLARE_DISTINCT: lambda right: {"other": "#other-case", "reason": "不同事由"},
-    OpKind.ENTRUST: lambda right: {"to": TOWN, "reason": "委托书", "ends": right},
-    OpKind.REHOME: lambda right: {"office": VILLAGE, "parent": TOWN if right else OTHER_TOWN, "reason": "区划调整"},
-    OpKind.VETO: lambda right: {"code": "not_entitled", "reason": "设备已吊销"},
-    OpKind.TIME_BOUND: lambda right: {"latest_ms": 1_767_225_600_000},
+    "with a contested field": Standing(_COMMITTED, _FORK, forked=True),
+    "with a contested field, supplementing": Standing(_COMMITTED, (_NOTICE, *_FORK), forked=True),
+    "with a material": Standing(_COMMITTED, (_PHOTO,)),
 }
 
 
-def possible(case: Case, labels: list[str], who: str, kind: OpKind) -> list[Step]:
-    """The acts of this kind that `who` may do after having seen the ops with these labels."""
-    view = fold([case.ops[label] for label in labels])
-    office = SHORT[who.partition("/")[0]]
-    role = "hub" if who.startswith("hub") else "chief"
-    found = []
-    for body in bodies(view, case, who, kind):
-        said = {key: case._said(value) for key, value in body.items()}
-        try:
-            allowed(view, kind, office, role, said)
-        except RefusedError:
-            continue
-        found.append(Step(who, kind.value, tuple(body.items())))
-    return found
+def pairs() -> Iterator[Pair]:
+    """All histories of pairs.json."""
+    for context, left, right in json.loads(Path(__file__).with_name("pairs.json").read_text(encoding="utf-8")):
+        yield Pair(context, [tuple(item) for item in left], [tuple(item) for item in right])
+
+
+def as_ops(context: str, left: list[Act], right: list[Act]) -> list[dict[str, Any]]:
+    """The history as the `ops` of a vector; labels: open, before1…, left1…, right1…"""
+    standing = CONTEXTS[context]
+    ops: list[dict[str, Any]] = [{"label": "open", "by": "village", "kind": "receive", "seen": [], "body": {}}]
+
+    def add(label: str, item: Act, seen: list[str]) -> None:
+        who, kind, body = item
+        ops.append({"label": label, "by": who, "kind": kind, "seen": seen, "body": body})
+
+    straight = len(standing.acts) - (2 if standing.forked else 0)
+    heads = ["open"]
+    for number, item in enumerate(standing.acts[:straight], start=1):
+        add(f"before{number}", item, heads)
+        heads = [f"before{number}"]
+    if standing.forked:
+        base, heads = heads, []
+        for number, item in enumerate(standing.acts[straight:], start=straight + 1):
+            add(f"before{number}", item, base)
+            heads.append(f"before{number}")
+    for side, acts in (("left", left), ("right", right)):
+        seen = heads
+        for number, item in enumerate(acts, start=1):
+            add(f"{side}{number}", item, seen)
+            seen = [f"{side}{number}"]
+    return ops
