@@ -150,7 +150,9 @@ def main(arguments: list[str]) -> int:
     for area_file in area_files:
         with Path(area_file).open(encoding="utf-8", newline="") as handle:
             villages += [(row["code"], row["name"]) for row in csv.DictReader(handle) if row["level"] == "village"]
-    trained = zstandard.train_dictionary(DICTIONARY_BYTES, list[bytes | bytearray | memoryview](samples(rng, items, villages)))
+    trained = zstandard.train_dictionary(
+        DICTIONARY_BYTES, list[bytes | bytearray | memoryview](samples(rng, items, villages))
+    )
     Path(out_file).write_bytes(trained.as_bytes())
     print(f"{out_file}: {len(trained.as_bytes())} bytes")
     return 0
