@@ -98,7 +98,7 @@ class Mosquitto(Broker):
         return self.directory / "broker" / "mosquitto.conf"
 
     def config_text(self) -> str:
-        return f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {self.config.parent}/\n{_AS_US}"
+        return f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {self.config.parent}/\n{AS_US}"
 
 
 class HardenedMosquitto(Mosquitto):
@@ -111,7 +111,7 @@ class HardenedMosquitto(Mosquitto):
         passwords = passwords_path(self.directory)
         passwords.touch()
         (passwords.parent / "acl").write_text(acl_text())
-        return mosquitto_config(self.directory, port=self.port) + "log_type information\n" + _AS_US
+        return mosquitto_config(self.directory, port=self.port) + "log_type information\n" + AS_US
 
     def start(self) -> Broker:
         seen = passwords_path(self.directory).stat().st_mtime_ns
@@ -144,7 +144,7 @@ class HardenedMosquitto(Mosquitto):
 
 
 _CLASSES = {broker.kind: broker for broker in (EmbeddedBroker, Mosquitto, HardenedMosquitto)}
-_AS_US = "user root\n" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""  # else it may not read our files
+AS_US = "user root\n" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""  # else it may not read our files
 
 
 def find_mosquitto() -> str:

@@ -20,8 +20,11 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Coroutine
 from types import TracebackType
+from typing import Any, TypeVar
 
+_T = TypeVar("_T")
 READ_BYTES = 4_096
 QUEUE_PIECES = 64  # pieces of a delayed connection in the air at once, each way
 
@@ -69,7 +72,7 @@ class ChaosProxy:
         """Reset every open connection, both ends."""
         self._call(self._cut())
 
-    def _call(self, work):  # type: ignore[no-untyped-def]
+    def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
 
     async def _cut(self) -> None:
