@@ -163,6 +163,16 @@ def test_lists_by_what_people_ask_for(store: Store) -> None:
         assert paged == everything
 
 
+def test_office_that_no_longer_takes_part_is_taken_off(store: Store) -> None:
+    """A veto may void the only act of an office; a row left behind would keep routing the case there."""
+    root = Author(1, VILLAGE).accept()
+    save(store, [root])
+    with store.write() as tx:
+        tx.execute(text("INSERT INTO case_offices (office, case_id) VALUES ('420222999', :case)"), {"case": root.case})
+        views.refold(tx, [root.case])
+        assert views.offices_of(tx, [root.case]) == {root.case: {VILLAGE}}
+
+
 def test_due_time_stays_when_the_case_is_folded_again(store: Store) -> None:
     author = Author()
     root = author.accept()
