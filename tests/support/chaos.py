@@ -133,10 +133,10 @@ class ChaosProxy:
                 return
             if self.rate:
                 await asyncio.sleep(len(data) / self.rate)
+            self.bytes[way] += len(data)
             writer.write(data)
             with contextlib.suppress(OSError):
                 await writer.drain()
             sent += len(data)
-            self.bytes[way] += len(data)
             if way == "up" and self.cut_after and sent >= self.cut_after:
                 await self._cut()
