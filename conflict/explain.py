@@ -40,6 +40,7 @@ _WHO = {
     "decision": Sentence("县管理员", "the county administrator"),
 }
 _ANYONE = Sentence("县管理员或承办单位", "the county administrator or the office that holds the case")
+_RANKING = frozenset({"nearest_office", "higher_office"})
 _REFUSALS_FIRST = {"refused": 0, "waiting": 1, "overtaken": 2}
 
 
@@ -115,10 +116,14 @@ def _field(conflict: Mapping[str, Any], name: Names) -> Sentence:
         )
     if conflict["open"]:
         who = _WHO.get(conflict["class"], _ANYONE)
+        tied = conflict["rule"] in _RANKING
         return Sentence(
-            f"{start_zh}{rule.zh}，现等待{who.zh}裁定，各值均保留",
-            f"{start_en}{rule.en}; it waits for {who.en}, and all values are kept",
+            f"{start_zh}{rule.zh}{'，但同级单位无法据此判断' if tied else ''}，现等待{who.zh}裁定，各值均保留",
+            f"{start_en}{rule.en}{', which does not tell equals apart' if tied else ''}; it waits for {who.en}, and all "
+            "values are kept",
         )
+    if conflict["rule"] == "union":
+        return Sentence(f"{start_zh}{rule.zh}", f"{start_en}{rule.en}")
     shown = values[conflict["proposal"] or 0]
     return Sentence(
         f"{start_zh}{rule.zh}，采用“{_short(shown['value'])}”，其余保留备查",
@@ -129,12 +134,19 @@ def _field(conflict: Mapping[str, Any], name: Names) -> Sentence:
 def _acts(conflict: Mapping[str, Any], name: Names) -> Sentence:
     stands, lost = conflict["values"]
     rule = _RULES.get(conflict["rule"], Sentence("", ""))
+    alike = stands["office"] == lost["office"]
+    winner, loser = (
+        f"{name(item['office'])}（{item['staff']}）" if alike else name(item["office"]) for item in (stands, lost)
+    )
+    winner_en, loser_en = (
+        f"{name(item['office'])} ({item['staff']})" if alike else name(item["office"]) for item in (stands, lost)
+    )
+    act, other = stands["act"], lost["act"]
     return Sentence(
-        f"{name(lost['office'])}的“{label(lost['act'])}”与{name(stands['office'])}的“{label(stands['act'])}”互不知情："
-        f"{rule.zh}，以后者为准，前者不生效，保留备查",
-        f"{name(lost['office'])} ({label(lost['act'], 'en')}) and {name(stands['office'])} "
-        f"({label(stands['act'], 'en')}) did not know of each other: {rule.en}; the latter counts, the former is kept "
-        "on record",
+        f"{loser}作“{label(other)}”与{winner}作“{label(act)}”互不知情：{rule.zh}；"
+        f"因此{winner}的“{label(act)}”有效，{loser}的“{label(other)}”不生效，保留备查",
+        f"{label(other, 'en')} by {loser_en} and {label(act, 'en')} by {winner_en} did not know of each other: {rule.en}; "
+        f"so the {label(act, 'en')} counts, and the {label(other, 'en')} by {loser_en} does not but is kept on record",
     )
 
 

@@ -255,7 +255,12 @@ def _hold_relation(sight: Sight, act: Act, kind: OpKind, acting: str, *, spoken_
 
 def _no_relation(state: State, kind: OpKind, grants: tuple[Grant, ...]) -> RefusedError:
     relations = {grant.relation for grant in grants}
-    if relations & {"target", "sender"} and state.handover is None and not (relations & {"holder"} and state.tenure):
+    if "member" in relations or not relations & {"holder", "target", "sender"}:
+        return errors.NoPower(
+            f"your office has no part in this case or may not do this ({label(kind, 'en')}); ask the county centre",
+            f"本单位未参与该办件，或无权进行“{label(kind)}”，请联系县中心",
+        )
+    if "holder" not in relations and state.handover is None:
         return errors.TransitionNotAllowed(
             f"{label(kind, 'en')} is not possible: the case is not on its way to another office",
             f"不能{label(kind)}：办件当前没有待接收的转报",
@@ -266,15 +271,10 @@ def _no_relation(state: State, kind: OpKind, grants: tuple[Grant, ...]) -> Refus
             f"办件已转报至{state.handover.target}，只有该单位可以{label(kind)}",
             holder=state.holder,
         )
-    if "holder" in relations:
-        return errors.HeldByAnother(
-            f"the case is held by {state.holder}; only the holder can do this ({label(kind, 'en')})",
-            f"办件现由{state.holder}承办，只有承办单位可以{label(kind)}",
-            holder=state.holder,
-        )
-    return errors.NoPower(
-        f"your office may not do this on this case ({label(kind, 'en')}); ask the county centre",
-        f"本单位无权对该办件进行“{label(kind)}”，请联系县中心",
+    return errors.HeldByAnother(
+        f"the case is held by {state.holder}; only the holder can do this ({label(kind, 'en')})",
+        f"办件现由{state.holder}承办，只有承办单位可以{label(kind)}",
+        holder=state.holder,
     )
 
 

@@ -277,6 +277,7 @@ class Replay:
             op = history.ops[index]
             if index in vetoed:
                 losses = Losses(Loss(index, "hub_veto", vetoed[index]), losses)
+                ledger.lose(index, vetoed[index])
                 if op.opens:
                     state = voided_opener(state, op)
                 continue
@@ -286,6 +287,7 @@ class Replay:
             after, loss = stands(index, state, seen, ledger)
             if loss is not None:
                 losses = Losses(loss, losses)
+                ledger.lose(index, loss.by)
                 continue
             ledger.count(index, state, after)
             state = after

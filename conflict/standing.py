@@ -41,8 +41,10 @@ class Ledger:
                 other = op.body["other"]
                 self._judgements[other] = self._judgements.get(other, 0) | 1 << index
         self._by_kind: dict[str, int] = {}
+        self._lost: dict[int, int] = {}  # op that does not count -> the one on whose account
+        self._lost_mask = 0
         self._by_subject: dict[tuple[str, object], int] = {}
-        self.last_move = -1
+        self._last_move = -1
 
     def count(self, index: int, state: State, after: State) -> None:
         """Note that the op counts, and whether it moved the case."""
@@ -50,7 +52,17 @@ class Ledger:
         self._by_kind[op.kind] = self._by_kind.get(op.kind, 0) | 1 << index
         self._by_subject[op.kind, subject(op, state)] = index
         if after.status is not state.status or after.holder != state.holder or after.handover != state.handover:
-            self.last_move = index
+            self._last_move = index
+
+    def lose(self, index: int, by: int) -> None:
+        """Note that the op does not count, on account of `by`; what builds upon it alone falls with it."""
+        self._lost[index] = by
+        self._lost_mask |= 1 << index
+
+    def cause(self, index: int) -> int:
+        """On whose account the ground of this op is gone: that of the op below it that fell, else the last move."""
+        fallen = self._lost_mask & self.history.before[index]
+        return self._lost[fallen.bit_length() - 1] if fallen else self._last_move
 
     def unseen(self, kind: str, index: int) -> int:
         """The first op of `kind` set down that the author of `index` had not seen, or -1."""
@@ -125,7 +137,9 @@ def _why_not(index: int, kind: OpKind, state: State, ledger: Ledger) -> Loss:
     twin = ledger.same_act(index, state)
     if twin >= 0 and CELLS[kind, kind] in ("S", "H"):
         return Loss(index, rule_for(kind, kind).name, twin)
-    return Loss(index, GROUND_GONE, ledger.last_move)
+    if kind is OpKind.TAKE and ledger.unseen(kind, index) >= 0:
+        return Loss(index, rule_for(OpKind.FORWARD, OpKind.FORWARD).name, ledger.unseen(kind, index))
+    return Loss(index, GROUND_GONE, ledger.cause(index))
 
 
 def _possible(op: Op, kind: OpKind, state: State, seen: State | None) -> bool:
@@ -188,7 +202,7 @@ def _decide(index: int, state: State, ledger: Ledger) -> tuple[State, Loss | Non
         answers = state.handover is not None and state.handover.target == acting
         if state.status in MOVES[OpKind.DECIDE] and (holds or answers):
             return advance(state, op), None
-        return state, Loss(index, GROUND_GONE, ledger.last_move)
+        return state, Loss(index, GROUND_GONE, ledger.cause(index))
     first = ledger.history.ops[other]
     if level_rank(acting_office(first)) > level_rank(acting):
         return state, Loss(index, "decision_stands", other)
@@ -221,4 +235,4 @@ def _resolve(index: int, state: State, ledger: Ledger) -> tuple[State, Loss | No
         if all(item.op == chosen.op for item in state.decisions):
             return state, None
         return state._replace(decisions=(*state.decisions, Decided(chosen.op, op.id))[:OPEN_MAX]), None
-    return state, Loss(index, GROUND_GONE, ledger.last_move)
+    return state, Loss(index, GROUND_GONE, ledger.cause(index))

@@ -49,10 +49,10 @@ class Verdict(NamedTuple):
 
 APPLIED = Verdict("applied")
 _WAITING = {
-    "missing_parent": ("waits for an earlier op of this case that has not arrived", "等待本办件尚未到达的前序操作"),
-    "cycle": ("names itself among its own causes; kept as evidence", "前序关系成环，留存备查"),
-    "case_too_long": ("waits because the case has more ops than are folded", "本办件操作数超过上限，暂不处理"),
-    "unknown_rules": ("waits for a newer version of this program", "等待本程序升级"),
+    "missing_parent": ("an earlier act of this case has not arrived", "等待本办件尚未到达的前序操作"),
+    "cycle": ("it names itself among its own causes and is kept as evidence", "前序关系成环，留存备查"),
+    "case_too_long": ("the case has more acts than are folded", "本办件操作数超过上限，暂不处理"),
+    "unknown_rules": ("this program has to be updated first", "等待本程序升级"),
 }
 
 

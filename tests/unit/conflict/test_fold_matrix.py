@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conflict.fold import fold
 from conflict.kinds import OpKind
-from conflict.matrix import CELLS, GRID, OVERTAKEN_BY, RULES, STRENGTH, parse_grid, rule_for, to_markdown
+from conflict.matrix import CELLS, GRID, OVERTAKEN_BY, RULES, STRENGTH, parse_grid, to_markdown
+from tests.unit.conflict.cells import hold_cell
 from tests.unit.conflict.pairs import CONTEXTS, Pair, as_ops, pairs
 from tests.unit.conflict.vectors import play
 
@@ -61,30 +61,4 @@ def test_the_cell_is_true(pair: Pair) -> None:
     """Two acts that did not know of each other have exactly the outcome that the matrix promises."""
     case = play({"terms": CONTEXTS[pair.context].terms, "ops": as_ops(*pair)})
     view = fold(case.ops.values())
-    ends = (f"left{len(pair.left)}", f"right{len(pair.right)}")
-    verdicts = {case.label_of(entry["op"]): entry for entry in view.timeline}
-    hold_cell(pair, [verdicts[label] for label in ends], list(verdicts.values()), view.conflicts)
-
-
-def hold_cell(
-    pair: Pair, acts: list[dict[str, Any]], everything: list[dict[str, Any]], conflicts: list[dict[str, Any]]
-) -> None:
-    rule = rule_for(*pair.kinds)
-    lost = [entry for entry in everything if entry["verdict"] != "applied"]
-    overtaken = [entry for entry in acts if entry["verdict"] == "overtaken"]
-    if rule.name == "hub_veto":
-        assert [entry["code"] for entry in lost if entry["verdict"] == "refused"] == ["not_entitled"]
-    elif rule.name == "duplicate_undecided":
-        assert [entry["kind"] for entry in lost] in ([], ["link_duplicate"])
-        assert ("duplicate", True) in {(entry["kind"], entry["open"]) for entry in conflicts}
-    elif rule.how == "wins":
-        assert [entry["code"] for entry in overtaken] == [rule.name]
-        strengths = [STRENGTH[OpKind(entry["kind"])] for entry in acts]
-        assert STRENGTH[OpKind(overtaken[0]["kind"])] == min(strengths)
-    else:
-        # An acceptance repeated on the way to the pair may count once; the pair itself is not disturbed.
-        assert all(entry["code"] == "same_act" for entry in lost)
-        if rule.how == "conflict":
-            assert conflicts, rule.name
-        if rule.name in ("decisions_differ", "settled_differently"):
-            assert rule.name in {entry["rule"] for entry in conflicts if entry["open"]}
+    hold_cell(pair, case, view)

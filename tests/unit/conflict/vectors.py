@@ -13,7 +13,7 @@ from typing import Any
 from conflict.explain import explain
 from conflict.fold import fold
 from conflict.view import CaseView
-from tests.unit.conflict.support import NOON_MS, SHORT, Case
+from tests.unit.conflict.support import NOON_MS, SHORT, Case, opening
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "conflict"
 KEYS = {"about", "spec", "terms", "ops", "expect"}
@@ -49,7 +49,7 @@ def play(vector: dict[str, Any]) -> Case:
     "?field:area" the id of the conflict that the author sees there ("?decision" of that between decisions).
     claimed_ms, evidence: ms relative to the first op. absent: the op is written but not given to the fold.
     """
-    case = Case(terms=vector.get("terms", {}))
+    case = Case()
     for spec in vector["ops"]:
         evidence = spec.get("evidence")
         more: dict[str, Any] = {
@@ -59,10 +59,9 @@ def play(vector: dict[str, Any]) -> Case:
             "evidence": None if evidence is None else (NOON_MS + evidence[0], evidence[1]),
             "rules": spec.get("rules", 1),
         }
-        if not spec["seen"]:
-            case.open(spec["label"], spec["by"], spec["kind"], **spec.get("body", {}))
-            continue
         body = {key: _conflict_named(case, spec["seen"], value) for key, value in spec.get("body", {}).items()}
+        if not spec["seen"]:
+            body = opening(**{"terms": vector.get("terms", {})} | body)
         case.act(spec["label"], spec["by"], spec["kind"], spec["seen"], body, **more)
     return case
 
