@@ -44,6 +44,7 @@ from protocol.trust import Trust, fingerprint
 
 TURN_S = 0.2  # how often new work of `case` commands is looked for; the wish is at most 1 s
 QUIET_MS = 1_500  # a round ends when nothing came or had to go for so long
+SILENCE_MS = 8_000  # without a word while ops are under way; a round trip on a thin line takes 3 s
 REST_S = 5.0  # after the store refused (full disk, locked) or an error of ours before the next try
 VIA = "mqtt"
 
@@ -249,8 +250,16 @@ class SyncLoop:
             self._link.connected(self._clock.mono_ms())
         self._lowest = low
 
+    def _notice_silence(self) -> None:
+        """Ops are under way and nothing is heard: perhaps the hub started anew and forgot our greeting. Greet again."""
+        now, heard = self._clock.mono_ms(), self._link.heard_ms
+        under_way = self._lowest is not None and self._lowest <= self._highest
+        if self._link.open and under_way and heard is not None and now - heard > SILENCE_MS:
+            self._link.greet_again(now)
+
     def _give_out(self) -> None:
         self._notice_reopened()
+        self._notice_silence()
         envelopes = self._link.poll(self._clock.mono_ms(), self._source)
         for envelope in envelopes:
             self._carrier.publish(self._up, envelope)

@@ -125,6 +125,18 @@ def test_a_hub_that_lost_what_it_acknowledged_gets_it_again(world: World, tmp_pa
         assert bytes.fromhex(later.case) in digests(tx)
 
 
+def test_a_hub_that_started_anew_is_greeted_soon(world: World) -> None:
+    """It knows the device no longer, takes the ops and cannot answer; found by killing it between two heartbeats."""
+    village = world.enrol("village", VILLAGE)
+    world.run(5)
+    accept(village)
+    world.run(3)
+    world.start_hub()
+    accept(village)
+    world.run(12)
+    assert states(village) == {"accepted": 2}
+
+
 def test_a_comparison_proves_equality_and_finds_what_the_hub_lost(world: World) -> None:
     village = world.enrol("village", VILLAGE)
     world.run(5)
