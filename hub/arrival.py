@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from conflict.kinds import Role
@@ -52,8 +52,8 @@ class Rejected:
     blob: bytes
 
 
-def parse_all(arrivals: Sequence[Arrival]) -> tuple[dict[bytes, tuple[Op, Arrival]], list[Rejected]]:
-    """The well-formed ops by id, in order of arrival, each once; and what is not well formed."""
+def parse_all(arrivals: Sequence[Arrival]) -> tuple[list[tuple[Op, Arrival]], list[Rejected]]:
+    """The well-formed ops in order of arrival, each once; and what is not well formed."""
     parsed: dict[bytes, tuple[Op, Arrival]] = {}
     rejected: list[Rejected] = []
     for arrival in arrivals:
@@ -62,14 +62,38 @@ def parse_all(arrivals: Sequence[Arrival]) -> tuple[dict[bytes, tuple[Op, Arriva
                 op = parse_op(blob)
             except RemoteProtocolError as error:
                 digest = hashlib.sha256(blob).digest()
-                rejected.append(Rejected(arrival.sender, digest, 0, b"", "", b"", error.code, _words(error), blob))
+                rejected.append(Rejected(arrival.sender, digest, 0, b"", "", b"", error.code, error.text_zh, blob))
                 continue
             parsed.setdefault(op.id, (op, arrival))
-    return parsed, rejected
+    return list(parsed.values()), rejected
+
+
+class Forged(Exception):
+    """Some ops of a batch are not signed by their authors; everything done with the batch must be undone."""
+
+    def __init__(self, rejected: list[Rejected]) -> None:
+        super().__init__(f"{len(rejected)} ops with bad signatures")
+        self.rejected = rejected
+
+
+Pair = tuple[Op, Arrival]
+
+
+def screen(pairs: Sequence[Pair], roster: Roster) -> tuple[list[Pair], list[Rejected]]:
+    """The ops whose author may have written them, in order, and the others. Signatures are not checked here."""
+    fitting: list[Pair] = []
+    rejected: list[Rejected] = []
+    for op, arrival in pairs:
+        fault = _misfit(op, roster)
+        if fault is None:
+            fitting.append((op, arrival))
+        else:
+            rejected.append(_rejected(op, arrival, fault))
+    return fitting, rejected
 
 
 class Checker:
-    """Checks authors and signatures; signatures of a large batch on several threads (Ed25519 releases the lock)."""
+    """Checks signatures, those of a large batch in threads while the batch is worked on (Ed25519 releases the lock)."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="signatures") if THREADS > 1 else None
@@ -78,37 +102,41 @@ class Checker:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def split(self, ops: Sequence[tuple[Op, Arrival]], roster: Roster) -> tuple[list[Op], list[Rejected]]:
-        """The authentic ops, in order, and the others with their reasons."""
-        authentic: list[Op] = []
-        rejected: list[Rejected] = []
-        faults = self._faults([op for op, _arrival in ops], roster)
-        for (op, arrival), fault in zip(ops, faults, strict=True):
-            if fault is None:
-                authentic.append(op)
-            else:
-                rejected.append(
-                    Rejected(
-                        arrival.sender, op.id, op.seq, op.device, op.office, op.case, fault.code, _words(fault), op.blob
-                    )
-                )
-        return authentic, rejected
-
-    def _faults(self, ops: list[Op], roster: Roster) -> list[RemoteProtocolError | None]:
-        if self._pool is None or len(ops) < 2 * SHARE_MIN:
-            return _faults(ops, roster)
-        size = max(SHARE_MIN, -(-len(ops) // THREADS))
-        parts = [ops[at : at + size] for at in range(0, len(ops), size)]
-        found = self._pool.map(_faults, parts, [roster] * len(parts))
-        return [fault for part in found for fault in part]
+    def begin(self, pairs: Sequence[Pair], roster: Roster) -> Gate:
+        """Begin to check the signatures of ops that `screen` let pass; the gate says when all are good."""
+        if self._pool is None or len(pairs) < 2 * SHARE_MIN:
+            return Gate([_bad_signatures(pairs, roster)])
+        size = max(SHARE_MIN, -(-len(pairs) // THREADS))
+        parts = [pairs[at : at + size] for at in range(0, len(pairs), size)]
+        return Gate([self._pool.submit(_bad_signatures, part, roster) for part in parts])
 
 
-def _faults(ops: list[Op], roster: Roster) -> list[RemoteProtocolError | None]:
-    return [_fault(op, roster) for op in ops]
+class Gate:
+    """Nothing of a batch may be committed before it has passed here."""
+
+    def __init__(self, parts: Sequence[Future[list[Rejected]] | list[Rejected]]) -> None:
+        self._parts = parts
+
+    def hold(self) -> None:
+        """Wait for all signatures. Raises Forged if one is bad."""
+        rejected = [one for part in self._parts for one in (part if isinstance(part, list) else part.result())]
+        if rejected:
+            raise Forged(rejected)
 
 
-def _fault(op: Op, roster: Roster) -> RemoteProtocolError | None:
-    """Why an op is not authentic; None if its author stands in the roster and signed it. Its state counts later."""
+def _bad_signatures(pairs: Sequence[Pair], roster: Roster) -> list[Rejected]:
+    bad = []
+    for op, arrival in pairs:
+        try:
+            check_signature(op, roster.devices[op.device].sign_public)
+        except RemoteProtocolError as error:
+            fault = BadSignature(error.text, "签名与名册中登记的公钥不符。")
+            bad.append(_rejected(op, arrival, fault))
+    return bad
+
+
+def _misfit(op: Op, roster: Roster) -> RemoteProtocolError | None:
+    """Why the roster does not let this device have written this op; None if it does. Its state counts later."""
     device = roster.device(op.device)
     if device is None:
         return UnknownSender("The roster names no such device.", "名册中没有该设备。")
@@ -120,12 +148,8 @@ def _fault(op: Op, roster: Roster) -> RemoteProtocolError | None:
         return SuiteNotAllowed(
             "The roster does not allow this suite for the device.", "名册不允许该设备使用此密码套件。"
         )
-    try:
-        check_signature(op, device.sign_public)
-    except RemoteProtocolError as error:
-        return BadSignature(error.text, "签名与名册中登记的公钥不符。")
     return None
 
 
-def _words(error: RemoteProtocolError) -> str:
-    return error.text_zh
+def _rejected(op: Op, arrival: Arrival, fault: RemoteProtocolError) -> Rejected:
+    return Rejected(arrival.sender, op.id, op.seq, op.device, op.office, op.case, fault.code, fault.text_zh, op.blob)

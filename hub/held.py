@@ -59,6 +59,8 @@ def hold(tx: Connection, op: Op, *, code: str, detail: str, now_ms: int) -> None
 def known(tx: Connection, ids: Iterable[bytes]) -> set[bytes]:
     """Which of these ops are held or were refused by a person: no need to look at them again."""
     found: set[bytes] = set()
+    if tx.scalar(select(held.c.op).limit(1)) is None:
+        return found
     for part in steps(ids):
         query = select(held.c.op).where(held.c.op.in_(part), held.c.decision != RELEASED)
         found.update(tx.scalars(query))

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from conflict.ledger.append import known
 from conflict.ledger.store import Store
 from hub import held, refusals
-from hub.arrival import Arrival, Checker, Rejected, parse_all
+from hub.arrival import Arrival, Checker, Forged, Gate, Pair, Rejected, parse_all, screen
 from hub.documents import Shelf
 from hub.transaction import Work
 from hub.verdicts import Verdict
@@ -94,21 +94,8 @@ class Intake:
 
         Raises:  StoreError: nothing was taken, nothing was answered; the senders will offer again.
         """
-        parsed, rejected = parse_all(arrivals)
-        with self._store.read() as tx:
-            self._shelf.refresh(tx)
-            stored = known(tx, parsed)
-            aside = held.known(tx, (op_id for op_id in parsed if op_id not in stored))
-        fresh = [pair for op_id, pair in parsed.items() if op_id not in stored and op_id not in aside]
-        authentic, forged = self._checker.split(fresh, self._shelf.roster)
-        rejected += forged
-        taken = Taken(repeats=len(stored) + len(aside), refused=len(rejected), rejected=rejected)
-        repeats = [parsed[op_id][0] for op_id in stored if parsed[op_id][1].answer_repeats]
-        if rejected:
-            taken.add(self._reject(rejected))
-        if authentic or repeats:
-            taken.add(self._take_safely(authentic, repeats, arrivals[0].via))
-        return taken
+        pairs, malformed = parse_all(arrivals)
+        return self._take_safely(pairs, malformed, arrivals[0].via)
 
     def refuse(self, entries: Iterable[refusals.Refusal]) -> None:
         """Record what was not taken; may use the disk reserve, so that a refusal is visible even on a full disk."""
@@ -117,52 +104,61 @@ class Intake:
             for one in entries:
                 refusals.record(tx, one, now_ms=now_ms)
 
-    def _take_safely(self, ops: Sequence[Op], repeats: Sequence[Op], via: str) -> Taken:
-        """Take a batch; if something unforeseen goes wrong, halve it until the op that does it stands alone."""
+    def _take_safely(self, pairs: Sequence[Pair], rejected: Sequence[Rejected], via: str) -> Taken:
+        """Take a batch. Forged ops are left out and refused; if something unforeseen goes wrong, the batch is halved
+        until the op that does it stands alone."""
         try:
-            return self._take_once(ops, repeats, via)
+            return self._take_once(pairs, rejected, via)
         except StoreError:
             raise
+        except Forged as found:
+            forged = {one.id for one in found.rejected}
+            genuine = [pair for pair in pairs if pair[0].id not in forged]
+            return self._take_safely(genuine, [*rejected, *found.rejected], via)
         except Exception as error:
-            _log.exception("a batch of %d ops could not be taken", len(ops))
-            if not ops:
+            _log.exception("a batch of %d ops could not be taken", len(pairs))
+            if not pairs:
                 raise
-            if len(ops) == 1 and not repeats:
-                return self._set_aside(ops[0], f"{type(error).__name__}: {error}")
-        taken = Taken()
-        if repeats:
-            taken.add(self._take_safely(ops, (), via))
-            taken.add(self._take_safely((), repeats, via))
-            return taken
-        middle = (len(ops) + 1) // 2
-        for part in (ops[:middle], ops[middle:]):
-            taken.add(self._take_safely(part, (), via))
+            if len(pairs) == 1 and not rejected:
+                return self._set_aside(pairs[0][0], f"{type(error).__name__}: {error}")
+        taken = self._take_safely((), rejected, via) if rejected else Taken()
+        middle = (len(pairs) + 1) // 2
+        for part in (pairs[:middle], pairs[middle:]):
+            if part:
+                taken.add(self._take_safely(part, (), via))
         return taken
 
-    def _take_once(self, ops: Sequence[Op], repeats: Sequence[Op], via: str) -> Taken:
+    def _take_once(self, pairs: Sequence[Pair], rejected: Sequence[Rejected], via: str) -> Taken:
+        """One transaction. Signatures are checked beside the work on the batch and hold up the commit."""
+        gate: Gate | None = None
         try:
             with self._store.write() as tx:
                 work = self._work(tx)
-                work.take(ops, via=via)
-                work.answer_again(repeats)
+                stored = known(tx, [op.id for op, _arrival in pairs])
+                aside = held.known(tx, [op.id for op, _arrival in pairs if op.id not in stored])
+                unseen = [pair for pair in pairs if pair[0].id not in stored and pair[0].id not in aside]
+                fitting, misfits = screen(unseen, self._shelf.roster)
+                gate = self._checker.begin(fitting, self._shelf.roster)
+                work.reject([*rejected, *misfits])
+                work.take([op for op, _arrival in fitting], via=via)
+                work.answer_again([op for op, arrival in pairs if op.id in stored and arrival.answer_repeats])
                 work.finish()
-        except BaseException:
+                gate.hold()
+        except BaseException as error:
             self._shelf.reset()
+            if gate is not None and not isinstance(error, StoreError):
+                gate.hold()  # whatever went wrong, forged ops are not to be blamed on our program
             raise
         return Taken(
             stored=work.stored,
+            repeats=len(stored) + len(aside),
+            refused=len(rejected) + len(misfits),
             held=work.held,
             receipts=work.receipts,
             offices=work.offices,
+            rejected=[*rejected, *misfits],
             roster_changed=work.roster_changed,
         )
-
-    def _reject(self, rejected: Sequence[Rejected]) -> Taken:
-        with self._store.write(reserve=True) as tx:
-            work = self._work(tx)
-            work.reject(rejected)
-            work.finish()
-        return Taken(receipts=work.receipts, offices=work.offices)
 
     def _set_aside(self, op: Op, detail: str) -> Taken:
         """Hold one op that the program itself stumbles over; a person looks, and retries after an update."""

@@ -7,6 +7,7 @@ Spec: docs/operating/hub.md, "Intake".  Decision: docs/decisions/0083-one-transa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from conflict.view import CaseView
 
 
+Lines = Mapping[bytes, Mapping[str, Any]]  # op id -> its line in the timeline of its case
+
+
 class Work:
     """One transaction's work. `take` batches, then `finish` once; the caller commits, and then only anything leaves."""
 
@@ -52,6 +56,7 @@ class Work:
         self._shelf = shelf
         self._author: Author | None = None
         self._recorded: dict[bytes, str] = {}  # op id -> refused or waiting, as it was before
+        self._forged: set[bytes] = set()  # refused with their bytes: nothing more to keep about them
         self._down: dict[str, list[Item]] = {}
 
     @property
@@ -79,12 +84,17 @@ class Work:
         ready = {outcome.op_id for outcome in outcomes if outcome.ready}
         judged = [op for op in new if op.id in ready] + woken
         new += self._add_hub_facts(judged, views)
-        attached = [op for op in judged if op.kind in contents.NAMING and _counts(_entry(views.get(op.case), op.id))]
+        lines: dict[bytes, Lines] = {
+            case: {entry["op"]: entry for entry in view.timeline} for case, view in views.items()
+        }
+        attached = [op for op in judged if op.kind in contents.NAMING and _counts(lines[op.case].get(op.id))]
         contents.declare(self.tx, attached, now_ms=self.now_ms)
         duplicates.mark_due(self.tx, judged, now_ms=self.now_ms)
         upward_link.follow(self.tx, views.values(), now_ms=self.now_ms)
         self._route(views, new, [*new, *woken])
-        self._judge(outcomes, {op.id: op for op in new}, views)
+        arrived = Counter(op.case for op in new)
+        older = list(views) if released else [case for case in views if len(lines[case]) > arrived[case]]
+        self._judge(outcomes, new, lines, self._recorded_in(older))
         self.stored += len(new)
         return list(views.values())
 
@@ -112,7 +122,7 @@ class Work:
             refusals.record(self.tx, refusals.of_rejected(one), now_ms=self.now_ms)
             if one.author == one.sender:
                 self.verdicts.append(Verdict(one.id, one.author, one.seq, None, REFUSED, one.code, one.reason))
-                self._recorded[one.id] = REFUSED  # written down just now, with its bytes
+                self._forged.add(one.id)
 
     def finish(self) -> None:
         """Write verdicts, receipts and streams."""
@@ -210,7 +220,7 @@ class Work:
     def _facts_about(self, op: Op, view: CaseView) -> list[tuple[OpKind, dict[str, object]]]:
         facts: list[tuple[OpKind, dict[str, object]]] = []
         against = judge.objection(op, self._shelf.terms)
-        if against is not None and _counts(_entry(view, op.id)):
+        if against is not None and op.id not in view.refused:
             facts.append((OpKind.VETO, {"of": op.id, "code": against.code, "reason": against.reason}))
         device = self._shelf.roster.device(op.device)
         bounds = judge.bound(op, self.now_ms, device.since_ms if device else 0)
@@ -226,65 +236,89 @@ class Work:
         of_case: dict[bytes, list[Op]] = {}
         for op in news:
             of_case.setdefault(op.case, []).append(op)
-        held_by = streams.scopes(self.tx, by_case)
+        opened = {op.case for op in new if op.opens}  # nobody holds these yet
+        held_by = streams.scopes(self.tx, [case for case in by_case if case not in opened])
         entering: dict[bytes, list[str]] = {}
         for case, view in views.items():
             taking_part = participants(view, of_case.get(case, ()))
             scope = scope_of(taking_part, self._shelf.roster.parent, self._keys.county)
-            fresh = sorted(scope - held_by[case])
+            fresh = sorted(scope - held_by.get(case, set()))
             if fresh:
                 entering[case] = fresh
         for case, ops in by_case.items():
-            for office in sorted(held_by[case]):
+            for office in sorted(held_by.get(case, ())):
                 self._down.setdefault(office, []).extend(streams.op_item(op) for op in ops)
         if entering:
-            whole = streams.all_of(self.tx, entering)
-            for case, offices in entering.items():
-                for office in offices:
-                    self._down.setdefault(office, []).extend(whole[case])
-            streams.enter_scope(self.tx, ((case, office) for case, some in entering.items() for office in some))
+            self._enter(entering, views, by_case)
 
-    def _judge(self, outcomes: Sequence[Outcome], new: dict[bytes, Op], views: dict[bytes, CaseView]) -> None:
-        """Verdicts on what arrived, and on older ops of the same cases whose verdict has changed."""
+    def _enter(
+        self, entering: dict[bytes, list[str]], views: dict[bytes, CaseView], by_case: dict[bytes, list[Op]]
+    ) -> None:
+        """Offices that hold a case from now on get all of it: what arrived just now, and what was here before."""
+        waiting = self.tx.scalar(select(ledger.waits.c.op_id).limit(1)) is not None
+        here = [case for case in entering if waiting or len(views[case].timeline) > len(by_case[case])]
+        whole = streams.all_of(self.tx, here)
+        for case, offices in entering.items():
+            items = whole.get(case) or [streams.op_item(op) for op in by_case[case]]
+            for office in offices:
+                self._down.setdefault(office, []).extend(items)
+        streams.enter_scope(self.tx, ((case, office) for case, some in entering.items() for office in some))
+
+    def _judge(
+        self, outcomes: Sequence[Outcome], new: Sequence[Op], lines: dict[bytes, Lines], recorded: dict[bytes, bytes]
+    ) -> None:
+        """Verdicts on what arrived, and on older ops of the same cases whose verdict has changed.
+
+        Args:    recorded: older ops that were refused or waiting so far, with their cases.
+        """
+        by_id = {op.id: op for op in new}
         said: set[bytes] = set()
         for outcome in outcomes:
-            op = new.get(outcome.op_id)
+            op = by_id.get(outcome.op_id)
             if op is None or op.id in said:
                 continue
             said.add(op.id)
-            self.verdicts.append(_verdict(op, views.get(op.case), ready=outcome.ready, foreign=bool(outcome.foreign)))
-        self._recorded.update(self._recorded_in(views))
-        changed = {op_id for op_id in self._recorded if op_id not in said}
-        changed |= {op_id for view in views.values() for op_id in view.refused if op_id not in said}
+            entry = lines.get(op.case, {}).get(op.id) if outcome.ready else None
+            self.verdicts.append(_verdict(op, entry, foreign=bool(outcome.foreign)))
+        refused = {
+            op_id: case
+            for case, mine in lines.items()
+            for op_id, entry in mine.items()
+            if entry["verdict"] == "refused" and op_id not in by_id
+        }
+        changed = {
+            op_id: case
+            for op_id, case in {**recorded, **refused}.items()
+            if op_id not in said and _state(lines.get(case, {}).get(op_id)) != self._recorded.get(op_id, ACCEPTED)
+        }
         for op in ops_by_id(self.tx, changed).values() if changed else ():
-            verdict = _verdict(op, views.get(op.case), ready=op.id not in self._still_waiting(op), foreign=False)
-            if verdict.state != self._recorded.get(op.id, ACCEPTED):
-                self.verdicts.append(verdict)
+            self.verdicts.append(_verdict(op, lines.get(op.case, {}).get(op.id), foreign=False))
 
-    def _recorded_in(self, cases: Iterable[bytes]) -> dict[bytes, str]:
-        """Ops of these cases that were refused or waiting so far."""
-        found: dict[bytes, str] = {}
+    def _recorded_in(self, cases: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Ops of these cases that were refused or waiting so far, with their cases."""
+        found: dict[bytes, bytes] = {}
+        outcomes = ledger.op_outcomes
         for part in steps(cases):
-            query = select(ledger.op_outcomes.c.op_id, ledger.op_outcomes.c.outcome).join(
-                ledger.ops, ledger.ops.c.id == ledger.op_outcomes.c.op_id
+            query = select(outcomes.c.op_id, ledger.ops.c.case_id, outcomes.c.outcome).join(
+                ledger.ops, ledger.ops.c.id == outcomes.c.op_id
             )
-            where = ledger.ops.c.case_id.in_(part) & (ledger.op_outcomes.c.outcome != ACCEPTED)
-            found.update((op_id, outcome) for op_id, outcome in self.tx.execute(query.where(where)))
+            where = ledger.ops.c.case_id.in_(part) & (outcomes.c.outcome != ACCEPTED)
+            for op_id, case, outcome in self.tx.execute(query.where(where)):
+                found[op_id] = case
+                self._recorded[op_id] = outcome
         return found
-
-    def _still_waiting(self, op: Op) -> set[bytes]:
-        query = select(ledger.ops.c.id).where(ledger.ops.c.id == op.id, ledger.ops.c.waiting == 1)
-        return set(self.tx.scalars(query))
 
     def _keep_verdicts(self) -> None:
         kept = [
             outcomes_kept.OpOutcome(one.op, one.state, one.code, one.reason, self.now_ms)  # type: ignore[arg-type]
             for one in self.verdicts
-            if one.state != ACCEPTED or one.op in self._recorded
+            if one.op not in self._forged and (one.state != ACCEPTED or one.op in self._recorded)
         ]
         if kept:
             outcomes_kept.save_outcomes(self.tx, kept)
         for one in self.verdicts:
+            if one.op in self._forged:
+                continue
             if one.state == REFUSED and self._recorded.get(one.op) != REFUSED:
                 entry = refusals.Refusal("op", one.op, one.code, one.reason, one.device, self._office(one), one.seq)
                 refusals.record(self.tx, entry, now_ms=self.now_ms)
@@ -296,26 +330,24 @@ class Work:
         return device.office if device else ""
 
 
-def _entry(view: CaseView | None, op_id: bytes) -> Mapping[str, Any] | None:
-    """The line of the timeline about an op, searched from the end, where new ops are."""
-    if view is None:
-        return None
-    return next((entry for entry in reversed(view.timeline) if entry["op"] == op_id), None)
+def _counts(line: Mapping[str, Any] | None) -> bool:
+    return line is not None and line["verdict"] in COUNTING
 
 
-def _counts(entry: Mapping[str, Any] | None) -> bool:
-    return entry is not None and entry["verdict"] in COUNTING
+def _state(line: Mapping[str, Any] | None) -> str:
+    if line is None or line["verdict"] == "waiting":
+        return WAITING
+    return REFUSED if line["verdict"] == "refused" else ACCEPTED
 
 
-def _verdict(op: Op, view: CaseView | None, *, ready: bool, foreign: bool) -> Verdict:
+def _verdict(op: Op, line: Mapping[str, Any] | None, *, foreign: bool) -> Verdict:
+    """What to say of an op. line: its line in the case's timeline, None while it is not ready."""
+    state = REFUSED if foreign else _state(line)
     if foreign:
-        text = "该条目引用了其他办件的条目，不能采纳。"
-        return Verdict(op.id, op.device, op.seq, op.prev, REFUSED, "foreign_parent", text)
-    entry = _entry(view, op.id) if ready else None
-    if entry is None:
-        return Verdict(op.id, op.device, op.seq, op.prev, WAITING, "missing_parent")
-    if entry["verdict"] == "refused":
-        return Verdict(op.id, op.device, op.seq, op.prev, REFUSED, entry["code"], entry["reason_zh"])
-    if entry["verdict"] == "waiting":
-        return Verdict(op.id, op.device, op.seq, op.prev, WAITING, entry["code"])
-    return Verdict(op.id, op.device, op.seq, op.prev, ACCEPTED)
+        code, reason = "foreign_parent", "该条目引用了其他办件的条目，不能采纳。"
+    elif line is None:
+        code, reason = "missing_parent", ""
+    else:
+        code, reason = line["code"], line["reason_zh"]
+    plain = state == ACCEPTED
+    return Verdict(op.id, op.device, op.seq, op.prev, state, "" if plain else code, "" if plain else reason)

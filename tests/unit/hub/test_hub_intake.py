@@ -145,6 +145,36 @@ def test_forged_ops_are_kept_as_evidence(either: County) -> None:
     assert refused(either, taken.receipts) == {op.id: code for code, op in cases.items()}
 
 
+def test_forged_op_in_a_large_batch_undoes_nothing_else(county: County) -> None:
+    """Signatures of a large batch are checked beside the work; the commit waits for them."""
+    machine, intake = enrol(county, VILLAGE, seed=1), new_intake(county)
+    ops = [machine.accept() for _ in range(30)]
+    forged = machine.accept(seed=bytes(32))
+    ops += [forged, *(machine.accept() for _ in range(30))]
+    taken = offer(intake, machine, *ops)
+    assert (taken.stored, taken.refused, taken.held) == (60, 1, 0)
+    assert refused(county, taken.receipts) == {forged.id: "bad_signature"}
+    with county.store.read() as tx:
+        assert known(tx, [forged.id]) == {} and len(list_views(tx)) == 60
+        assert chain(tx, machine.keys.incarnation)[0] == 30
+    assert len(ops_in(county, TOWN)) == 60
+
+
+def test_fault_of_ours_is_not_blamed_on_a_forged_op(county: County, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, intake = enrol(county, VILLAGE, seed=1), new_intake(county)
+    good, forged = machine.accept(), machine.accept(seed=bytes(32))
+    take = Work.take
+
+    def stumble(self: Work, batch: Any, **options: Any) -> Any:
+        if any(op.id == forged.id for op in batch):
+            raise ZeroDivisionError("what the forger hoped for")
+        return take(self, batch, **options)
+
+    monkeypatch.setattr(Work, "take", stumble)
+    taken = offer(intake, machine, good, forged)
+    assert (taken.stored, taken.refused, taken.held) == (1, 1, 0)
+
+
 def test_garbage_among_ops(county: County) -> None:
     machine, intake = enrol(county, VILLAGE, seed=1), new_intake(county)
     op = machine.accept()

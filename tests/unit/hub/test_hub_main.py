@@ -1,0 +1,50 @@
+"""Goal: the daemon starts without a broker, is alone on its directory, and ends cleanly. Method: the real thing in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from conflict.ledger.errors import AlreadyRunning
+from hub.config import RESTORED_NAME
+from hub.errors import NotACounty
+from hub.init import County
+from hub.main import run_hub
+from protocol.carriers import BadBrokerUrl
+from tests.unit.hub.hub_support import Clock
+
+NOBODY = "mqtt://127.0.0.1:9"  # the discard port: nothing listens there
+
+
+def mono_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
+def test_daemon_starts_alone_and_ends(county: County) -> None:
+    (county.directory / RESTORED_NAME).write_text("{}")
+    stop, ready = threading.Event(), threading.Event()
+    worker = threading.Thread(
+        target=run_hub,
+        args=(county.directory, stop),
+        kwargs={"now_ms": Clock(), "mono_ms": mono_ms, "broker": NOBODY, "ready": ready.set},
+    )
+    worker.start()
+    assert ready.wait(30)
+    assert not (county.directory / RESTORED_NAME).exists()
+    with pytest.raises(AlreadyRunning):
+        run_hub(county.directory, threading.Event(), now_ms=Clock(), mono_ms=mono_ms, broker=NOBODY)
+    stop.set()
+    worker.join(30)
+    assert not worker.is_alive()
+
+
+def test_what_keeps_it_from_starting(county: County, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(NotACounty):
+        run_hub(empty, threading.Event(), now_ms=Clock(), mono_ms=mono_ms)
+    with pytest.raises(BadBrokerUrl):
+        run_hub(county.directory, threading.Event(), now_ms=Clock(), mono_ms=mono_ms, broker="http://x")
