@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from conflict.ledger.sqlite import unsafe
 
 STRIPES = 1024  # cases and devices are locked by stripes, so that a large batch does not fill the server's lock table
-LOCK_WAIT = "30s"
+_SESSION = "-c lock_timeout=30s -c synchronous_commit=on"  # stronger than what the database or the role is set to
 
 
 def engine(url: str) -> Engine:
@@ -24,7 +24,7 @@ def engine(url: str) -> Engine:
         _driver_url(url),
         pool_pre_ping=True,
         isolation_level="READ COMMITTED",
-        connect_args={"options": f"-c lock_timeout={LOCK_WAIT} -c synchronous_commit=on"},
+        connect_args={"options": _SESSION},
     )
 
 
@@ -34,14 +34,11 @@ def reader(writer: Engine) -> Engine:
 
 
 def verify(tx: Connection) -> None:
-    """Raises StoreUnsafe unless the server keeps what it says it has committed."""
-    for name in ("synchronous_commit",):
+    """Raises StoreUnsafe unless a commit waits for the disk, and text is UTF-8."""
+    for name, wanted in (("synchronous_commit", "on"), ("server_encoding", "UTF8")):
         found = tx.execute(text(f"SHOW {name}")).scalar_one()
-        if found != "on":
-            raise unsafe(name, found, "on")
-    encoding = tx.execute(text("SHOW server_encoding")).scalar_one()
-    if encoding != "UTF8":
-        raise unsafe("server_encoding", encoding, "UTF8")
+        if found != wanted:
+            raise unsafe(name, found, wanted)
 
 
 def lock_keys(tx: Connection, keys: Iterable[bytes]) -> None:

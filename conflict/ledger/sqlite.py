@@ -185,8 +185,8 @@ def sync_directory(directory: Path) -> None:
 def unsafe(name: str, found: object, wanted: object) -> StoreUnsafe:
     """The error for a setting that did not hold."""
     return StoreUnsafe(
-        f"The store is not safe here: {name} is {found}, it must be {wanted}. Use a local disk.",
-        f"数据库设置不安全：{name} 为 {found}，应为 {wanted}。请使用本地磁盘。",
+        f"The store is not safe here: {name} is {found}, it must be {wanted}. See docs/operating/storage.md.",
+        f"数据库设置不安全：{name} 为 {found}，应为 {wanted}，请见存储手册。",
         setting=name,
         found=str(found),
         wanted=str(wanted),

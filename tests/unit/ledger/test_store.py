@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from conflict.ledger import errors, locks, sqlite, sqlite_store
+from conflict.ledger import errors, locks, postgres, sqlite, sqlite_store
 from conflict.ledger.meta import get_meta, put_meta
 from conflict.ledger.store import Store, daemon_lock, open_store
 from protocol.errors import InputError, StoreError
@@ -74,6 +74,25 @@ def test_missing_postgres_store(empty_postgres: str) -> None:
         assert (store.kind, store.check(full=True)) == ("postgresql", [])
         with pytest.raises(InputError, match="pg_dump"):
             store.backup_to(Path("never"))
+
+
+def test_database_told_not_to_wait_for_the_disk_is_overruled(empty_postgres: str) -> None:
+    name = empty_postgres.rsplit("/", 1)[1]
+    psycopg = pytest.importorskip("psycopg")
+    try:
+        with psycopg.connect(empty_postgres, autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        with open_store(empty_postgres, create=True) as store, store.write() as tx:
+            assert tx.execute(text("SHOW synchronous_commit")).scalar() == "on"
+    finally:
+        with psycopg.connect(empty_postgres, autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {name} RESET synchronous_commit")
+
+
+def test_setting_of_the_server_that_does_not_hold(empty_postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "_SESSION", "-c synchronous_commit=off")
+    with pytest.raises(errors.StoreUnsafe, match="synchronous_commit is off"):
+        open_store(empty_postgres, create=True)
 
 
 def test_unreachable_server() -> None:
