@@ -158,11 +158,10 @@ def run(node: Node, stop: threading.Event) -> None:
 
 
 def _loop(node: Node) -> SyncLoop:
-    from edge.sync_loop import SyncLoop
+    from edge.sync_loop import SyncLoop, listens_to
     from protocol import topics
     from protocol.carriers.mqtt import MqttCarrier
     from protocol.schedule import delays_s
-    from protocol.trust import fingerprint
 
     account = read_account(node.directory)
     if account is None:
@@ -171,15 +170,13 @@ def _loop(node: Node) -> SyncLoop:
             "本设备没有消息服务账号，请再次运行 liandong edge join。",
         )
     authority = node.directory / CA_NAME
-    box = topics.mailbox(node.keys.incarnation)
-    space = topics.space(fingerprint(node.reference.trust.root_public))
     carrier = MqttCarrier(
         node.config.broker,
-        client_id=box,
+        client_id=topics.mailbox(node.keys.incarnation),
         delays=lambda: delays_s(random.random),
         username=account.user,
         password=account.password,
-        subscriptions=[topics.down(space, box)],
+        subscriptions=listens_to(node.keys, node.reference.trust),
         ca_file=authority if authority.exists() else None,
     )
     return SyncLoop(node.store, node.keys, node.reference, node.clock, carrier)

@@ -60,7 +60,9 @@ def stream_place(tx: Connection) -> tuple[bytes, int]:
 
 
 def set_stream_place(tx: Connection, epoch: bytes, position: int) -> None:
-    put_meta(tx, STREAM, [epoch, position])
+    """Note how far the stream is stored. Within an epoch the place never goes back: line and stick may overlap."""
+    held, reached = stream_place(tx)
+    put_meta(tx, STREAM, [epoch, max(position, reached) if held == epoch else position])
 
 
 def last_contact_ms(tx: Connection) -> int | None:

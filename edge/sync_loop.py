@@ -40,7 +40,7 @@ from protocol.link import (
 )
 from protocol.messages import Compare, Problem
 from protocol.roster import Device
-from protocol.trust import Trust, fingerprint
+from protocol.trust import HubCard, Trust, fingerprint
 
 TURN_S = 0.2  # how often new work of `case` commands is looked for; the wish is at most 1 s
 QUIET_MS = 1_500  # a round ends when nothing came or had to go for so long
@@ -79,7 +79,10 @@ class Round:
 
 
 class SyncLoop:
-    """One device's loop over one carrier. Runs in one thread; `case` commands write the store beside it."""
+    """One device's loop over one carrier. Runs in one thread; `case` commands write the store beside it.
+
+    The carrier is subscribed to what `listens_to` names.
+    """
 
     def __init__(
         self,
@@ -105,7 +108,7 @@ class SyncLoop:
         self._answerer = Answerer(store, clock)
         self._link = self._new_link()
         space, box = topics.space(fingerprint(reference.trust.root_public)), topics.mailbox(keys.incarnation)
-        self._up, self._down = topics.up(space, box), topics.down(space, box)
+        self._up, self._down, self._card = topics.up(space, box), topics.down(space, box), topics.card(space)
         self._generation = 0
         self._busy_ms = 0
         self._lowest: int | None = None  # oldest unsettled op when last looked
@@ -158,8 +161,11 @@ class SyncLoop:
         """One step: follow the connection, take in what came, give out what is due. Does not wait."""
         self._follow_connection()
         while (arrived := self._carrier.receive()) is not None:
-            if arrived[0] == self._down:  # some brokers also hand out retained messages that nobody asked for
-                self._open(arrived[1])
+            topic, payload = arrived
+            if topic == self._down:
+                self._open(payload)
+            elif topic == self._card:
+                self._look_at_card(payload)
         if self._carrier.state == "online":
             self._give_out()
 
@@ -210,14 +216,23 @@ class SyncLoop:
             log.warning("the hub reports a problem: %s", event.code)
             self._intake.problem(event.code, event.text, event.about)
 
+    def _look_at_card(self, payload: bytes) -> None:
+        """The county's card lies in a public place. A hub with new keys is known by it, if the root certified them."""
+        try:
+            card = HubCard.from_bytes(payload)
+            news = card.root_public == self._reference.trust.root_public and self._intake.certificate(card.certificate)
+        except RemoteProtocolError as error:
+            log.warning("a hub card was passed over: %s", error.code)
+            return
+        if news:
+            log.info("the county root has certified another hub key")
+            self._link = self._new_link()
+            self._generation = 0
+
     def _welcome(self, event: WelcomeArrived) -> None:
-        before = self._reference.trust
         again = self._intake.welcome(event.welcome)
         if again:
             log.warning("the hub has lost %d ops that it had acknowledged; they are offered again", again)
-        if self._reference.trust != before:
-            self._link = self._new_link()  # the hub has new keys: greet it under them
-            self._generation = 0
 
     def _chunk(self, event: ChunkArrived) -> None:
         now = self._clock.mono_ms()
@@ -303,6 +318,12 @@ class SyncLoop:
         if incarnation != hub.incarnation:
             raise UnknownSender("the envelope is not from the hub that the county root certifies")
         return hub
+
+
+def listens_to(keys: DeviceKeys, trust: Trust) -> list[str]:
+    """The topics that a device's carrier subscribes to: its mailbox and the county's card."""
+    space = topics.space(fingerprint(trust.root_public))
+    return [topics.down(space, topics.mailbox(keys.incarnation)), topics.card(space)]
 
 
 def hub_device(trust: Trust) -> Device:

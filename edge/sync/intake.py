@@ -46,7 +46,7 @@ class Intake:
         self._clock = clock
 
     def welcome(self, welcome: Welcome) -> int:
-        """Note the hub's greeting: its time, its word about this device, a newer certificate, what it has lost of ours.
+        """Note the hub's greeting: its time, its word about this device, what it has lost of ours.
 
         Returns: how many ops are offered again because the hub no longer holds them.
         """
@@ -55,12 +55,21 @@ class Intake:
             memory.note_contact(tx, now_ms)
             memory.learn_hub_time(tx, welcome.hub_ms, self._clock, fresh=True)
             put_meta(tx, memory.HUB_STATE, welcome.state)
-            if welcome.certificate and self._reference.renew(welcome.certificate):
-                memory.add_certificate(tx, welcome.certificate)
             if memory.holds_op(tx, self._keys.incarnation, welcome.held_seq, welcome.held_id):
                 return outbox.reopen(tx, welcome.held_seq, now_ms=now_ms)
             put_meta(tx, memory.OTHER_HISTORY, [welcome.held_seq, welcome.held_id])
             return 0
+
+    def certificate(self, blob: bytes) -> bool:
+        """Take over a newer hub certificate; False if we hold it already.
+
+        Raises:  BadSignature (not the root's), WrongRecipient, StaleDocument (an old hub is speaking).
+        """
+        if not self._reference.renew(blob):
+            return False
+        with self._store.write() as tx:
+            memory.add_certificate(tx, blob)
+        return True
 
     def stream(self, arrived: StreamArrived, *, via: str) -> int:
         """Take positions of our office's stream. After the return the caller may acknowledge `arrived.last`.

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from edge.join import finish, prepare, request_bytes
 from edge.main import Node, open_node
-from edge.sync_loop import SyncLoop
+from edge.sync_loop import SyncLoop, listens_to
 from hub import enrolment
+from hub.config import ROOT_KEY_NAME, read_keys
 from hub.init import County as HubCounty
 from hub.init import init_county, open_county
 from hub.intake import Intake as HubIntake
@@ -108,6 +109,8 @@ class World:
         self.directory, self.hands = directory, hands
         shutil.copytree(template, directory / "hub")
         self.hub: HubCounty = open_county(directory / "hub")
+        self.root = read_keys(directory / "hub", ROOT_KEY_NAME)
+        self.card_topic = topics.card(topics.space(self.hub.card.fingerprint))
         self.line = Line()
         self.nodes: dict[str, Node] = {}
         self.loops: dict[str, SyncLoop] = {}
@@ -168,10 +171,9 @@ class World:
     def connect(self, name: str) -> SyncLoop:
         """The device's loop anew, as after a restart of its daemon."""
         node = self.nodes[name]
-        space = topics.space(self.hub.card.fingerprint)
-        own = topics.down(space, topics.mailbox(node.keys.incarnation))
-        self.line.ends = [end for end in self.line.ends if not end.hears(own)]
-        end = End(self.line, lambda topic: topic == own)
+        own = listens_to(node.keys, node.reference.trust)
+        self.line.ends = [end for end in self.line.ends if not end.hears(own[0])]
+        end = End(self.line, lambda topic: topic in own)
         loop = SyncLoop(
             node.store, node.keys, node.reference, node.clock, end, random_bytes=seeds(name), fraction=lambda: 0.5
         )

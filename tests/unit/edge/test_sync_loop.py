@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conflict.ledger.views import digests
 from edge import memory, outbox
-from edge.main import Node
+from edge.main import Node, open_node
 from edge.service import Application, Saved
 from edge.staff import Actor
 from edge.sync.compare import Answerer, stored_items
+from protocol import canonical
+from protocol import keys as device_keys
 from protocol.reconcile import Comparison
-from tests.unit.edge.county import GOOD_ID, Hands
+from protocol.trust import HubCertificate, sign_certificate
+from tests.unit.edge.county import GOOD_ID, Hands, seeds
 from tests.unit.edge.line import ITEM, NEIGHBOUR, TOWN, VILLAGE, World, new_hub
 
 CHIEF = Actor("chief", "chief")
@@ -135,6 +139,33 @@ def test_a_hub_that_started_anew_is_greeted_soon(world: World) -> None:
     accept(village)
     world.run(12)
     assert states(village) == {"accepted": 2}
+
+
+def test_a_hub_with_new_keys_is_known_by_the_root_s_word(world: World) -> None:
+    village = world.enrol("village", VILLAGE)
+    world.run(5)
+    saved = accept(village)
+    old = village.reference.trust
+    fake = replace(world.hub.card, certificate=_certificate(world, 2, signed_by=seeds("not the root")(32)))
+    world.line.publish(world.card_topic, canonical.encode({"v": 1, "no": "card"}))
+    world.line.publish(world.card_topic, fake.to_bytes())
+    world.run(1)
+    assert village.reference.trust == old
+    newer = replace(world.hub.card, certificate=_certificate(world, 2, signed_by=world.root.sign_seed))
+    world.line.publish(world.card_topic, newer.to_bytes())
+    world.line.publish(world.card_topic, world.hub.card.to_bytes())  # the old hub wakes up beside the new one
+    world.run(1)
+    assert village.reference.trust.hub.serial == 2
+    assert village.service.show(saved.case)["status"] == "accepted"  # documents of the old hub stay readable
+    with open_node(village.directory, world.hands.clock()) as again:
+        assert again.reference.trust.hub.serial == 2
+        assert again.status()["versions"]["catalogue"] == 1 and accept(again).status == "accepted"
+
+
+def _certificate(world: World, serial: int, *, signed_by: bytes) -> bytes:
+    keys = device_keys.generate("420222", "420222", "hub", seeds(f"hub {serial}"))
+    certificate = HubCertificate("420222", serial, keys.sign_public, keys.seal_public, keys.suite, 0)
+    return sign_certificate(certificate, root_seed=signed_by)
 
 
 def test_a_comparison_proves_equality_and_finds_what_the_hub_lost(world: World) -> None:
