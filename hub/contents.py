@@ -36,7 +36,7 @@ def declare(tx: Connection, ops: Iterable[Op], *, now_ms: int) -> None:
     insert_new(tx, schema.file_source, rows)
 
 
-def wanted_from(tx: Connection, device: bytes) -> list[tuple[bytes, list[list[int]]]]:
+def wanted_from(tx: Connection, device: bytes, *, limit: int = WANTS_MAX) -> list[tuple[bytes, list[list[int]]]]:
     """Hash and missing ranges of what the hub lacks and this device's ops name, longest wanted first."""
     query = (
         select(ledger.files.c.sha256, ledger.files.c.size)
@@ -46,7 +46,7 @@ def wanted_from(tx: Connection, device: bytes) -> list[tuple[bytes, list[list[in
         )
         .where(schema.file_source.c.device == device, ledger.files.c.complete == 0)
         .order_by(ledger.files.c.id)
-        .limit(WANTS_MAX)
+        .limit(limit)
     )
     wants = [(row.sha256, files.missing_chunks(tx, row.sha256, row.size)) for row in tx.execute(query)]
     return [(sha256, missing) for sha256, missing in wants if missing]

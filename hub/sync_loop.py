@@ -37,7 +37,7 @@ from protocol.link import (
     OpsArrived,
     ProblemArrived,
 )
-from protocol.messages import Announce, Chunk, Compare, Problem
+from protocol.messages import Announce, Chunk, Compare, Problem, Stream
 from protocol.roster import REVOKED, Device
 
 _log = logging.getLogger("liandong.hub")
@@ -60,6 +60,9 @@ class Carrier(Protocol):
 
     generation: int
     counters: Counters
+
+    @property
+    def state(self) -> str: ...
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool: ...
 
@@ -87,6 +90,7 @@ class _Line:
     topic: str
     contact: Contact
     due_ms: int = 0
+    greeted: bool = False
     announced: dict[str, int] = field(default_factory=dict)
 
 
@@ -194,7 +198,16 @@ class SyncLoop:
                 arrivals.append(Arrival(line.device.incarnation, event.blobs, answer_repeats=caught_up))
             else:
                 self._note(line, event, mono_ms)
+        if not line.greeted:
+            self._ask_to_greet(line)
         return arrivals
+
+    def _ask_to_greet(self, line: _Line) -> None:
+        """A device that goes on talking although we were restarted: it greets when it sees a gap in its stream, and
+        then learns at once what became of its ops."""
+        beyond = self._board.lengths.get(line.device.office, 0) + 2
+        line.link.say(Stream(self._board.epoch, beyond, beyond, []))
+        line.greeted = True
 
     def _open(self, payload: bytes) -> Opened:
         """Open an envelope; of a revoked device too, for its late ops go to a person instead of being lost."""
@@ -208,6 +221,7 @@ class SyncLoop:
         name = line.device.incarnation
         if isinstance(event, HelloArrived):
             hello = event.hello
+            line.greeted = True
             line.contact = devices.greeted(line.device, hello, now_ms=self._now_ms())
             line.announced = dict(hello.documents)
             self._contacts[name] = line.contact
@@ -280,7 +294,7 @@ class SyncLoop:
     def _serve(self, mono_ms: int) -> bool:
         """Let links that are due hand out envelopes, beginning with another one each round."""
         lines = list(self._lines.values())
-        if not lines:
+        if not lines or self._carrier.state != "online":
             return False
         self._turn = (self._turn + 1) % len(lines)
         sent = False
@@ -345,6 +359,8 @@ class SyncLoop:
             self._shelf.refresh(tx)
             self._board.epoch = state.epoch_of(tx)
             before, self._board.lengths = self._board.lengths, streams.lengths(tx)
+        known = self._shelf.roster.devices
+        self._lines = {name: line for name, line in self._lines.items() if known[name].state != REVOKED}
         for line in self._lines.values():
             if self._board.lengths.get(line.device.office, 0) != before.get(line.device.office, 0):
                 line.due_ms = mono_ms

@@ -65,6 +65,10 @@ class MailRoom:
         self.boxes: dict[str, deque[bytes]] = {}
         self.open = True
 
+    @property
+    def state(self) -> str:
+        return "online" if self.open else "offline"
+
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         if not self.open:
             return False
@@ -357,6 +361,21 @@ def test_revoked_device_is_heard_but_its_ops_are_held(stage: Stage) -> None:
         assert streams.length(tx, COUNTY) == 1  # only what came before the revocation
 
 
+def test_revoked_device_gets_nothing_more(stage: Stage) -> None:
+    lost, village = stage.device(TOWN, 1), stage.device(VILLAGE, 2)
+    stage.run(4)
+    county = stage.county
+    with county.store.write() as tx:
+        enrolment.set_state(
+            tx, county.shelf, county.keys, lost.machine.keys.incarnation, REVOKED, staff="周强", now_ms=NOW
+        )
+    stage.run(4)
+    village.outbox = {1: new_case(village.machine)}
+    lost.link.greet_again(stage.mono_ms)
+    stage.run(8)
+    assert village.settled == {1: "accepted"} and lost.got == []
+
+
 def test_full_disk_answers_nothing_and_goes_on(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     village = stage.device(VILLAGE, 1, cases=1)
     stage.run(1)
@@ -394,6 +413,29 @@ def test_broker_that_takes_nothing_more(stage: Stage) -> None:
     stage.room.counters.acknowledged += 1_000
     stage.run(8)
     assert len(village.settled) == 2
+
+
+def test_restarted_hub_answers_devices_that_go_on_talking(stage: Stage) -> None:
+    village = stage.device(VILLAGE, 1, cases=1)
+    stage.run(8)
+    stage.loop = stage.new_loop()
+    village.outbox |= {op.seq: op for op in [new_case(village.machine)]}
+    stage.run(8)
+    assert len(village.settled) == 2
+
+
+def test_nothing_is_lost_while_the_line_is_down(stage: Stage) -> None:
+    village, town = stage.device(VILLAGE, 1, cases=2), stage.device(TOWN, 2)
+    stage.run(1)
+    stage.room.open = False
+    stage.room.inbox.clear()
+    stage.run(10)
+    assert village.settled == {} and town.got == []
+    stage.room.open = True
+    for device in (village, town):
+        device.link.connected(stage.mono_ms)
+    stage.run(8)
+    assert len(village.settled) == 2 and len(town.got) == 2
 
 
 def test_hub_restored_from_yesterday_notices_and_gets_everything_again(stage: Stage, tmp_path: Path) -> None:
