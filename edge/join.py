@@ -9,6 +9,7 @@ Spec: docs/protocol/trust.md, "Enrolment".  Decision: docs/decisions/0073-joinin
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import random
 import socket
@@ -43,9 +44,12 @@ from protocol.keys import DeviceKeys
 from protocol.schedule import delays_s
 from protocol.trust import HubCard, Trust, fingerprint, spoken
 
+CONNECT_S = 15.0  # without a connection for so long a person is told
 ASK_AGAIN_S = 5.0  # between two sendings of the request: the broker may drop one
 DOMAIN_MARK = b"liandong code mark v1"
 _T = TypeVar("_T")
+
+log = logging.getLogger("liandong.edge.join")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ class _Conversation:
         self._card_topic = topics.card(self._space)
         self._down_topic = topics.down(self._space, self.box)
         self._end = time.monotonic() + timeout_s
+        self._give_up = time.monotonic() + CONNECT_S
         self._carrier = MqttCarrier(
             code.broker,
             client_id=self.box,
@@ -202,14 +207,16 @@ class _Conversation:
     def _first(self, topic: str, read: Callable[[bytes], _T], ask: Callable[[], object] | None = None) -> _T:
         asked = float("-inf")
         while (now := time.monotonic()) < self._end:
+            if self._carrier.state != "online" and now > self._give_up:
+                break
             if ask is not None and self._carrier.state == "online" and now - asked > ASK_AGAIN_S:
                 ask()
                 asked = now
             while self._held[topic]:
                 try:
                     return read(self._held[topic].pop(0))
-                except RemoteProtocolError:
-                    continue  # somebody else's bytes in a public place; the right ones may follow
+                except RemoteProtocolError as error:
+                    log.info("bytes in a public place that are not for us: %s", error.code)  # the right ones may follow
             arrived = self._carrier.receive(0.2)
             if arrived is not None and arrived[0] in self._held:
                 self._held[arrived[0]].append(arrived[1])
@@ -229,6 +236,6 @@ def _make_store(directory: Path, answer: JoinAnswer, trust: Trust, clock: Clock)
             for blob in answer.documents:
                 try:
                     take_document(tx, blob, trust, arrived_ms=clock.now_ms())
-                except StaleDocument:
-                    continue  # a newer one is here: the answer of an earlier try
+                except StaleDocument as error:
+                    log.info("a document of an earlier answer was passed over: %s", error.text)
             memory.learn_hub_time(tx, answer.hub_ms, clock, fresh=False)

@@ -44,6 +44,8 @@ from protocol.trust import HubCard, Trust, fingerprint
 
 TURN_S = 0.2  # how often new work of `case` commands is looked for; the wish is at most 1 s
 QUIET_MS = 1_500  # a round ends when nothing came or had to go for so long
+CONNECT_MS = 15_000  # one round gives up without a connection after this; TCP and TLS have 10 s for one attempt
+ANSWER_MS = 30_000  # and with a connection but without the hub after this
 SILENCE_MS = 8_000  # without a word while ops are under way; a round trip on a thin line takes 3 s
 REST_S = 5.0  # after the store refused (full disk, locked) or an error of ours before the next try
 VIA = "mqtt"
@@ -119,7 +121,7 @@ class SyncLoop:
     def run_once(self, timeout_s: float) -> Round:
         """One round: offer what has no receipt, take what the hub has for us, until all is quiet or time is up.
 
-        Raises:  TransportError (`offline`) if the hub did not answer within the time.
+        Raises:  TransportError (`offline`) if the hub did not answer within the time, or is out of reach.
         """
         begin = self._clock.mono_ms()
         self._carrier.start()
@@ -129,6 +131,8 @@ class SyncLoop:
                 self.turn()
                 if self._settled():
                     return self._round(complete=True)
+                if not self._link.open and self._clock.mono_ms() - begin > self._patience_ms():
+                    break
             if not self._link.open:
                 raise self._offline()
             return self._round(complete=False)
@@ -295,6 +299,10 @@ class SyncLoop:
         if self._clock.mono_ms() - self._busy_ms < QUIET_MS:
             return False
         return self._source.lowest_unsettled() is None
+
+    def _patience_ms(self) -> int:
+        """How long one round waits for the first word: without a connection a person is told soon."""
+        return ANSWER_MS if self._carrier.state == "online" else CONNECT_MS
 
     def _round(self, *, complete: bool) -> Round:
         with self._store.read() as tx:
