@@ -30,7 +30,7 @@ def declare(tx: Connection, ops: Iterable[Op], *, now_ms: int) -> None:
     """
     rows = []
     for op in ops:
-        for sha256, size in _named(op):
+        for sha256, size in named(op):
             files.declare_file(tx, sha256, size, now_ms=now_ms)
             rows.append({"sha256": sha256, "device": op.device, "case_id": op.case, "size": size})
     insert_new(tx, schema.file_source, rows)
@@ -76,7 +76,8 @@ def piece(tx: Connection, office: str, sha256: bytes, index: int) -> tuple[int, 
     return None if data is None or size is None else (size, data)
 
 
-def _named(op: Op) -> list[tuple[bytes, int]]:
+def named(op: Op) -> list[tuple[bytes, int]]:
+    """Hash and size of the files that an op of a kind in NAMING names; malformed and oversized ones are left out."""
     entries = [op.body] if op.kind == OpKind.ATTACH else op.body.get("materials", [])
     found = [(entry.get("sha256"), entry.get("size")) for entry in entries if isinstance(entry, Mapping)]
     return [

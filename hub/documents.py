@@ -20,6 +20,7 @@ from conflict.ledger import meta
 from conflict.ledger import schema as ledger
 from conflict.ledger.statements import put
 from hub import catalogue, schema
+from hub.turn import take_turn
 from protocol import canonical
 from protocol.chunks import CHUNK_BYTES
 from protocol.documents import KINDS, Document, open_document, sign_document
@@ -68,6 +69,7 @@ class Shelf:
 
     def change_roster(self, tx: Connection, keys: DeviceKeys, change: Callable[[Roster], None], *, now_ms: int) -> None:
         """Publish the next roster version with what `change` puts into it. Raises InputError if it grew too large."""
+        take_turn(tx)
         self.refresh(tx)
         change(self.roster)
         self._publish(tx, keys, self.roster.publish(now_ms))
@@ -79,6 +81,7 @@ class Shelf:
 
         An unchanged catalogue is not published again. Raises InputError if it is too large for a document.
         """
+        take_turn(tx)
         self.refresh(tx)
         numbered = catalogue.number_versions(items, self._newest_items(tx), from_ms=now_ms)
         if numbered == list(self.items.values()):
@@ -97,6 +100,7 @@ class Shelf:
 
     def publish_calendar(self, tx: Connection, keys: DeviceKeys, content: Mapping[str, Any], *, now_ms: int) -> int:
         """Publish a calendar as the next version; an unchanged one is not published again. Returns the version."""
+        take_turn(tx)
         self.refresh(tx)
         held = self._wholes.get("calendar")
         if held is not None and open_document(held, self._trust).content == content:

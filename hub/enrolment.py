@@ -17,6 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from hub import broker_accounts, documents, notices, refusals, schema
 from hub.config import Config
 from hub.errors import CodeExpired, CodeUnknown, CodeUsed, UnknownDevice, UnknownOffice
+from hub.turn import take_turn
 from protocol import topics
 from protocol.carriers.accounts import join_account
 from protocol.enrol import SECRET_BYTES, EnrolCode, JoinAnswer, JoinRequest
@@ -103,6 +104,8 @@ def admit(
 
     Args:    with_documents: put roster, catalogue and calendar into the answer (when files are exchanged).
     """
+    take_turn(tx)
+    shelf.refresh(tx)
     incarnation = incarnation_of(request.sign_public, request.seal_public, request.suite)
     try:
         used_before = _redeem(tx, shelf.roster, request, incarnation, now_ms)
@@ -145,6 +148,7 @@ def set_state(
 
     Raises:  UnknownDevice. A revoked device stays revoked: its machine comes back under a new code and new keys.
     """
+    take_turn(tx)
     shelf.refresh(tx)
     device = shelf.roster.device(incarnation)
     if device is None or device.role != "edge" or state not in (ACTIVE, REVOKED, FROZEN):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
+from conflict.ledger.statements import insert_new
 from hub.arrival import Rejected
 from hub.schema import refusal
 from protocol.envelope import envelope_id, peek_sender
@@ -58,21 +59,20 @@ def record(tx: Connection, one: Refusal, *, now_ms: int) -> None:
     same = (refusal.c.op == one.op) & (refusal.c.code == one.code)
     if tx.execute(update(refusal).where(same).values(times=refusal.c.times + 1)).rowcount:
         return
-    tx.execute(
-        insert(refusal).values(
-            at_ms=now_ms,
-            what=one.what,
-            device=one.device,
-            office=one.office,
-            op=one.op,
-            seq=one.seq,
-            case_id=one.case,
-            code=one.code,
-            reason=one.reason[:REASON_CHARS_MAX],
-            evidence=one.evidence[:EVIDENCE_BYTES_MAX],
-            times=1,
-        )
-    )
+    row = {
+        "at_ms": now_ms,
+        "what": one.what,
+        "device": one.device,
+        "office": one.office,
+        "op": one.op,
+        "seq": one.seq,
+        "case_id": one.case,
+        "code": one.code,
+        "reason": one.reason[:REASON_CHARS_MAX],
+        "evidence": one.evidence[:EVIDENCE_BYTES_MAX],
+        "times": 1,
+    }
+    insert_new(tx, refusal, [row])
     _bound(tx, one.device)
 
 

@@ -26,6 +26,7 @@ from hub.author import HUB_STAFF, Author
 from hub.documents import Shelf
 from hub.routing import COUNTING, participants, scope_of
 from hub.streams import Item
+from hub.turn import take_turn
 from hub.verdicts import ACCEPTED, REFUSED, WAITING, Verdict, receipts_for
 from protocol.keys import DeviceKeys
 from protocol.op import Op, Reference
@@ -43,6 +44,7 @@ class Work:
     """One transaction's work. `take` batches, then `finish` once; the caller commits, and then only anything leaves."""
 
     def __init__(self, tx: Connection, keys: DeviceKeys, shelf: Shelf, *, now_ms: int) -> None:
+        take_turn(tx)
         shelf.refresh(tx)
         self.tx = tx
         self.now_ms = now_ms
@@ -78,7 +80,7 @@ class Work:
             return []
         outcomes = append_many(self.tx, speaking, arrived_ms=self.now_ms, via=via)
         new = [op for op, outcome in zip(speaking, outcomes, strict=True) if outcome.state != "repeat"]
-        views = {view.case: view for view in refold(self.tx, touched(outcomes), fresh=new)}
+        views = {view.case: view for view in refold(self.tx, touched(outcomes), fresh=new, brief=True)}
         self._freeze_forked(outcomes, {op.id: op for op in new})
         woken = self._woken(outcomes)
         ready = {outcome.op_id for outcome in outcomes if outcome.ready}
@@ -214,7 +216,7 @@ class Work:
                 facts.append(fact)
         if facts:
             outcomes = append_many(self.tx, facts, arrived_ms=self.now_ms, via="hub")
-            views.update((view.case, view) for view in refold(self.tx, touched(outcomes), fresh=facts))
+            views.update((view.case, view) for view in refold(self.tx, touched(outcomes), fresh=facts, brief=True))
         return facts
 
     def _facts_about(self, op: Op, view: CaseView) -> list[tuple[OpKind, dict[str, object]]]:

@@ -419,3 +419,43 @@ def test_hub_facts_are_on_one_chain(county: County) -> None:
     with county.store.read() as tx:
         assert chain(tx, county.keys.incarnation)[0] == 3
         assert gaps(tx, county.keys.incarnation) == []
+
+
+def test_two_processes_write_side_by_side(either: County) -> None:
+    """The loop and an administrator's command, say: positions stay contiguous, the hub's chain stays one."""
+    import threading
+
+    from hub.init import open_county
+
+    machines = [enrol(either, office, seed=at) for at, office in enumerate((VILLAGE, FAR), start=1)]
+    envelopes = [
+        [machine.envelope(*[machine.accept(claimed_ms=NOW + 10**10) for _ in range(3)]) for _ in range(6)]
+        for machine in machines
+    ]
+    failures: list[BaseException] = []
+
+    def work(county: County, mine: list[bytes]) -> None:
+        intake = new_intake(county)
+        try:
+            for envelope in mine:
+                assert intake.take([envelope]).stored == 6
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            intake.close()
+
+    other = open_county(either.directory)
+    threads = [
+        threading.Thread(target=work, args=(county, mine))
+        for county, mine in zip((either, other), envelopes, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(100)
+    other.store.close()
+    assert failures == []
+    with either.store.read() as tx:
+        assert streams.length(tx, COUNTY) == 72
+        assert chain(tx, either.keys.incarnation)[0] == 36 and gaps(tx, either.keys.incarnation) == []
+    assert len(ops_in(either, COUNTY)) == 72
