@@ -16,6 +16,7 @@ from typing import Protocol
 from conflict.ledger.files import put_chunk
 from hub import contents, devices, enrolment, notices, refusals, state, streams
 from hub.admission import Door
+from hub.ahead import settle_ahead
 from hub.arrival import Arrival
 from hub.devices import Contact
 from hub.init import County
@@ -50,7 +51,6 @@ IDLE_POLL_MS = 1_000  # a quiet link is looked at so often
 LOOK_MS = 500  # how often changes by other processes are looked for
 JOBS_MS = 3_600_000
 CONTACT_MS = 30_000  # a device's last contact is written down so often at most, greetings apart
-EPOCH_MS_MIN = 600_000  # an epoch lasts at least 10 minutes
 WAIT_S = 0.2  # longest sleep of a round without work
 TROUBLE_S = 5.0  # pause after the store failed
 
@@ -377,25 +377,14 @@ class SyncLoop:
                 line.due_ms = mono_ms
 
     def _is_ahead(self, device: Device, pos: int) -> None:
-        """A device has more of its stream than we ever gave out: our store is older than what we were, or it lies.
-
-        A new epoch makes everybody load the stream anew, so one liar may cause that once in a while and not always.
-        """
-        now_ms = self._now_ms()
         with self._store.write() as tx:
-            if pos <= streams.length(tx, device.office):
-                return
-            fresh = now_ms - state.epoch_since_ms(tx) >= EPOCH_MS_MIN
-            if fresh:
-                state.new_epoch(tx, self._random_bytes(8), now_ms=now_ms)
-            notices.tell(
+            settle_ahead(
                 tx,
-                code="hub_restored" if fresh else "device_ahead",
-                about=self._keys.incarnation.hex() if fresh else device.incarnation.hex(),
-                office=device.office,
-                text="A device knows more of its stream than the hub ever sent: the hub's store seems to be an old copy.",
-                text_zh="有设备所见多于县中心已下发的内容：县中心数据库可能是旧备份。",
-                now_ms=now_ms,
+                device,
+                pos,
+                hub=self._keys.incarnation,
+                random_bytes=self._random_bytes,
+                now_ms=self._now_ms(),
             )
             self._board.epoch = state.epoch_of(tx)
 

@@ -110,6 +110,15 @@ def peek_sender(blob: bytes) -> bytes:
     return bytes(_header(_split(blob)[0])[_SENDER])
 
 
+def peek_parties(blob: bytes) -> tuple[str, bytes, bytes]:
+    """County, sender and recipient that an envelope names, before anything was checked: to pass over those of others.
+
+    Raises:  TooLarge, MalformedBytes, UnknownVersion.
+    """
+    fields = _header(_split(blob)[0])
+    return fields[_COUNTY], fields[_SENDER], fields[_RECIPIENT]
+
+
 def _split(blob: bytes) -> tuple[bytes, bytes, bytes]:
     parts = canonical.decode(blob, bytes_max=ENVELOPE_BYTES_MAX)
     if not (isinstance(parts, list) and len(parts) == 3 and all(type(part) is bytes for part in parts)):

@@ -91,6 +91,15 @@ def verify_bundle(path: Path, *, county: str | None = None) -> BundleSummary:
         raise BundleUnreadable(error.strerror or str(error)) from error
 
 
+def peek_header(path: Path) -> Header:
+    """What a bundle says of itself at its beginning, the rest unread: for a first look. Raises as `verify_bundle`."""
+    try:
+        with _open(path) as file:
+            return read_header(file)[0]
+    except OSError as error:
+        raise BundleUnreadable(error.strerror or str(error)) from error
+
+
 def read_bundle(path: Path, *, county: str | None = None) -> Iterator[bytes]:
     """The envelopes of a bundle, in order, after the whole file was verified once.
 
