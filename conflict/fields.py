@@ -90,6 +90,10 @@ class Fields:
         """All fields ever written, sorted."""
         return sorted(self._values)
 
+    def rewritten(self) -> list[str]:
+        """Fields written more than once, sorted: only about these can there be a conflict."""
+        return sorted(field for field, values in self._values.items() if len(values) > 1)
+
     def standing(self, field: str, within: int, limit: int = OFFERED_MAX) -> tuple[Write, ...]:
         """The writes among the ops of `within` that no other of them overwrote knowingly, in the order of offer.
 
@@ -118,6 +122,10 @@ class Fields:
         within = self._masks[field] & ~void
         if not within:
             return None
+        values = self._values[field]
+        if len(values) == 1:  # most fields of most cases
+            ((at, value),) = values.items()
+            return FieldView(Write(at, value), value, False, ()), []
         conflicts = self._past(field, within)
         writes = self.standing(field, within, len(self._values[field]))
         rule = self._rule(kind, writes)

@@ -45,7 +45,8 @@ def fold(ops: Iterable[Op], *, rules: int | None = None) -> CaseView:
         return CaseView(summarise_unread(history, number, known=chosen is not None))
     work = _Fold(history, opener, chosen)
     work.run()
-    return CaseView(summarise(work.findings()), steps=work.replay.steps)
+    standing, details = summarise(work.findings())
+    return CaseView(standing, details=details, steps=work.replay.steps)
 
 
 class _Fold:

@@ -7,7 +7,7 @@ Spec: docs/conflict/view.md.  Change with it: view.py, explain.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from conflict.conflicts import conflicts_of
@@ -56,8 +56,12 @@ _WAITING = {
 }
 
 
-def summarise(found: Findings) -> dict[str, Any]:
-    """The record of the view. Shapes: docs/conflict/view.md."""
+def summarise(found: Findings) -> tuple[dict[str, Any], Callable[[], dict[str, Any]]]:
+    """The record of the view in two parts: where the case stands, and on demand what it says in detail.
+
+    Shapes: docs/conflict/view.md. The second part is most of the work and the hub, which routes and judges, seldom
+    needs it.
+    """
     history, state = found.history, found.outcome.state
     verdicts = [_verdict(found, index) for index in range(len(history.ops))]
     counted = [index for index, verdict in enumerate(verdicts) if verdict.verdict == "applied"]
@@ -68,28 +72,31 @@ def summarise(found: Findings) -> dict[str, Any]:
     ]
     times = effective_times(history, set(kept))
     writer = _Writer(history, times)
-    fields, field_conflicts = _fields(found, writer)
     opener = history.ops[0]
-    record = _opening(opener, found)
-    record |= _standing(found, writer, state, counted)
-    record |= {
-        "fields": fields,
-        "materials": _materials(history, writer, kept),
-        "papers": _papers(history, kept),
-        "opinions": [
-            writer.said(index, "outcome", "opinion", "department", "step")
-            for index in writer.of(counted, OpKind.EXAMINE)
-        ],
-        "notes": [writer.said(index, "text") for index in writer.of(counted, OpKind.NOTE)],
-        "conflicts": conflicts_of(history, found.outcome, writer, field_conflicts, kept),
+    standing = _opening(opener, found) | _standing(found, writer, state, counted)
+    standing |= {
+        "conflicts": conflicts_of(history, found.outcome, writer, _field_conflicts(found, writer), kept),
         "offices": _offices(history, kept, counted),
         "heads": list(history.heads),
         "timeline": _timeline(history, verdicts, times),
         "waiting": len(history.waiting),
-        "clock": clock_facts(history, counted, times, state, opener),
         "state": to_plain(state),
     }
-    return record
+
+    def details() -> dict[str, Any]:
+        return {
+            "fields": _fields(found, writer),
+            "materials": _materials(history, writer, kept),
+            "papers": _papers(history, kept),
+            "opinions": [
+                writer.said(index, "outcome", "opinion", "department", "step")
+                for index in writer.of(counted, OpKind.EXAMINE)
+            ],
+            "notes": [writer.said(index, "text") for index in writer.of(counted, OpKind.NOTE)],
+            "clock": clock_facts(history, counted, times, state, opener),
+        }
+
+    return standing, details
 
 
 class _Writer:
@@ -251,23 +258,32 @@ def _decision(history: History, writer: _Writer, state: State) -> dict[str, Any]
     return entries[0] | {"contested": len(entries) > 1, "others": entries[1:]}
 
 
-def _fields(found: Findings, writer: _Writer) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _fields(found: Findings, writer: _Writer) -> dict[str, Any]:
     shown: dict[str, Any] = {}
-    conflicts: list[dict[str, Any]] = []
+    sources: dict[int, dict[str, Any]] = {}
     for name in found.fields.names():
         kind = found.frame.class_of(name)
         pair = found.fields.view(name, kind, found.void, found.outcome.state.holder)
         if pair is None:
             continue
-        view, clashes = pair
-        losing = [{"value": write.value, "rule": rule} | writer.source(write.at) for write, rule in view.losing]
+        view = pair[0]
+        at = view.shown.at
         shown[name] = {
             "value": view.value,
             "class": kind.value,
             "contested": view.contested,
-            "losing": losing,
-        } | writer.source(view.shown.at)
-        for clash in clashes:
+            "losing": [{"value": write.value, "rule": rule} | writer.source(write.at) for write, rule in view.losing],
+            **(sources.get(at) or sources.setdefault(at, writer.source(at))),
+        }
+    return shown
+
+
+def _field_conflicts(found: Findings, writer: _Writer) -> list[dict[str, Any]]:
+    conflicts: list[dict[str, Any]] = []
+    for name in found.fields.rewritten():
+        kind = found.frame.class_of(name)
+        pair = found.fields.view(name, kind, found.void, found.outcome.state.holder)
+        for clash in pair[1] if pair is not None else ():
             conflicts.append(
                 {
                     "id": clash.id,
@@ -281,7 +297,7 @@ def _fields(found: Findings, writer: _Writer) -> tuple[dict[str, Any], list[dict
                     "settled_by": None if clash.by < 0 else writer.source(clash.by),
                 }
             )
-    return shown, conflicts
+    return conflicts
 
 
 def _materials(history: History, writer: _Writer, kept: list[int]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ Spec: docs/conflict/view.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from conflict.kinds import FieldClass
@@ -28,18 +28,33 @@ class CaseView:
     extensions, conflicts, offices, heads, timeline, waiting, clock. Shapes: docs/conflict/view.md.
     """
 
-    __slots__ = ("_digest", "_record", "steps")
+    __slots__ = ("_details", "_digest", "_standing", "steps")
 
-    def __init__(self, record: Mapping[str, Any], *, steps: int = 0) -> None:
-        self._record = record
+    def __init__(
+        self,
+        record: Mapping[str, Any],
+        *,
+        details: Callable[[], Mapping[str, Any]] | None = None,
+        steps: int = 0,
+    ) -> None:
+        self._standing = record
+        self._details = details  # lays out the rest when somebody asks: a hub that only routes never does
         self._digest: bytes | None = None
         self.steps = steps  # work of the replay, for tests and bench; no part of the view
 
     def __getattr__(self, name: str) -> Any:
+        found = self._standing if name in self._standing else self._record
         try:
-            return self._record[name]
+            return found[name]
         except KeyError:
             raise AttributeError(f"a case view has no {name}") from None
+
+    @property
+    def _record(self) -> Mapping[str, Any]:
+        if self._details is not None:
+            self._standing = {**self._standing, **self._details()}
+            self._details = None
+        return self._standing
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CaseView) and self.digest() == other.digest()
@@ -52,7 +67,7 @@ class CaseView:
         """Op id -> (code, reason in English) of every refused op."""
         return {
             entry["op"]: (entry["code"], entry["reason"])
-            for entry in self._record["timeline"]
+            for entry in self._standing["timeline"]
             if entry["verdict"] == "refused"
         }
 
@@ -61,9 +76,21 @@ class CaseView:
         return self._record
 
     def core(self) -> dict[str, Any]:
-        """What two nodes compare: the record, but of the timeline only op, verdict and code, sorted by op."""
+        """What two nodes compare: the record, but of fields, timeline and losing values only what names their ops.
+
+        Office, staff and time of an entry follow from its op, which is the same wherever its id is.
+        """
         brief = sorted([entry["op"], entry["verdict"], entry["code"]] for entry in self._record["timeline"])
-        return {**self._record, "timeline": brief}
+        fields = {
+            name: [
+                entry["value"],
+                entry["op"],
+                entry["contested"],
+                [[loser["value"], loser["op"], loser["rule"]] for loser in entry["losing"]],
+            ]
+            for name, entry in self._record["fields"].items()
+        }
+        return {**self._record, "timeline": brief, "fields": fields}
 
     def digest(self) -> bytes:
         """32 bytes: hash over the canonical core, with a domain and the number of the rule set."""

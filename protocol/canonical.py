@@ -62,21 +62,29 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     return table
 
 
+_PLAIN = frozenset({str, bytes, bool, type(None)})
+
+
 def _ordered(value: Any, depth: int) -> Any:
-    if depth > DEPTH_MAX:
-        raise LocalProtocolError(f"nested deeper than {DEPTH_MAX} levels")
+    """`value` with the keys of its maps in order, everything in it checked. Hot: ids and digests all pass here."""
     kind = type(value)
-    if kind is str or kind is bytes or kind is bool or value is None:
+    if kind in _PLAIN:
         return value
     if kind is int:
         if not -INT_MAX <= value <= INT_MAX:
             raise LocalProtocolError("an integer beyond 2^53")
         return value
-    if kind is list or kind is tuple:
-        return [_ordered(item, depth + 1) for item in value]
+    if depth >= DEPTH_MAX and value != _EMPTY.get(kind):
+        raise LocalProtocolError(f"nested deeper than {DEPTH_MAX} levels")
+    deeper = depth + 1
     if kind is dict:
-        keys = list(value)
-        if not (all(type(key) is str for key in keys) or all(type(key) is int and key >= 0 for key in keys)):
+        types = set(map(type, value))
+        if not (types <= {str} or (types == {int} and min(value) >= 0)):
             raise LocalProtocolError("the keys of a map are all text or all integers from 0")
-        return {key: _ordered(value[key], depth + 1) for key in sorted(keys)}
+        return {key: item if type(item := value[key]) in _PLAIN else _ordered(item, deeper) for key in sorted(value)}
+    if kind is list or kind is tuple:
+        return [item if type(item) in _PLAIN else _ordered(item, deeper) for item in value]
     raise LocalProtocolError(f"a value of type {kind.__name__} has no canonical form")
+
+
+_EMPTY: dict[type, Any] = {list: [], tuple: (), dict: {}}

@@ -35,7 +35,10 @@ _OPS_REMEMBERED = 4096  # parsed ops kept in memory, about 4 KB each
 
 @dataclass(frozen=True, slots=True)
 class ViewRow:
-    """One line of a list: what is asked for without decoding the view. due_ms: None until somebody reckoned it."""
+    """One line of a list: what is asked for without decoding the view. due_ms: None until somebody reckoned it.
+
+    digest: empty while the view is kept in brief only (see `digests`).
+    """
 
     case: bytes
     number: str
@@ -53,10 +56,14 @@ class ViewRow:
     digest: bytes
 
 
-def refold(tx: Connection, case_ids: Iterable[bytes], *, fresh: Iterable[Op] = ()) -> list[CaseView]:
+def refold(
+    tx: Connection, case_ids: Iterable[bytes], *, fresh: Iterable[Op] = (), brief: bool = False
+) -> list[CaseView]:
     """Fold the ready ops of these cases anew and keep the views; cases without a ready op are left out.
 
     Args:    fresh: ops that were just appended, so that they need not be parsed again.
+             brief: keep only the columns that lists need; the record and its digest are reckoned when somebody asks,
+             or by `complete_views`. For a hub that takes in a county's backlog.
     Returns: the views in the order of `case_ids`.
     Raises:  FoldFailed, which names the case. Roll back, set the ops of that case aside, go on with the others.
     """
@@ -70,7 +77,7 @@ def refold(tx: Connection, case_ids: Iterable[bytes], *, fresh: Iterable[Op] = (
             continue
         try:
             folded.append(fold(histories[case]))
-            rows.append(_row(folded[-1], histories[case], waits.get(case, 0)))
+            rows.append(_row(folded[-1], histories[case], waits.get(case, 0), brief=brief))
         except Exception as error:
             raise FoldFailed(f"the fold of case {case.hex()} raised {error!r}", case=case.hex()) from error
     put(tx, views, rows, keep=("due_ms",))
@@ -86,7 +93,17 @@ def view(tx: Connection, case: bytes) -> CaseView:
     kept = tx.execute(select(views.c.record).where(views.c.case_id == case)).scalar()
     if kept is None:
         raise _unknown(case.hex())
-    return CaseView(msgpack.unpackb(kept, raw=False, strict_map_key=False))
+    return CaseView(msgpack.unpackb(kept, raw=False, strict_map_key=False)) if kept else fold(ops_of(tx, case))
+
+
+def brief_views(tx: Connection, *, limit: int) -> list[bytes]:
+    """Cases whose record and digest are still to be reckoned."""
+    return list(tx.execute(select(views.c.case_id).where(views.c.digest == b"").limit(limit)).scalars())
+
+
+def complete_views(tx: Connection, cases: Iterable[bytes]) -> None:
+    """Reckon and keep what `refold(brief=True)` left out."""
+    refold(tx, cases)
 
 
 def ops_of(tx: Connection, case: bytes, *, ready: bool = True) -> list[Op]:
@@ -189,11 +206,13 @@ def digests(tx: Connection, cases: Iterable[bytes] | None = None, *, office: str
     query = select(views.c.case_id, views.c.digest)
     if office is not None:
         query = query.where(views.c.case_id.in_(select(case_offices.c.case_id).where(case_offices.c.office == office)))
-    if cases is None:
-        return dict(tx.execute(query.order_by(views.c.case_id)).all())
     found: dict[bytes, bytes] = {}
-    for part in steps(cases):
-        found.update(tx.execute(query.where(views.c.case_id.in_(part))).all())
+    if cases is None:
+        found = dict(tx.execute(query.order_by(views.c.case_id)).all())
+    else:
+        for part in steps(cases):
+            found.update(tx.execute(query.where(views.c.case_id.in_(part))).all())
+    found.update((case, fold(ops_of(tx, case)).digest()) for case in [case for case in found if not found[case]])
     return found
 
 
@@ -256,7 +275,7 @@ def _parsed(blob: bytes) -> Op:
     return parse_op(blob)
 
 
-def _row(folded: CaseView, history: list[Op], waits: int) -> dict[str, Any]:
+def _row(folded: CaseView, history: list[Op], waits: int, *, brief: bool) -> dict[str, Any]:
     opener = next(op for op in history if op.opens)
     times = [entry["at_ms"] for entry in folded.timeline]
     return {
@@ -276,8 +295,8 @@ def _row(folded: CaseView, history: list[Op], waits: int) -> dict[str, Any]:
         "waiting": waits,
         "rules": folded.rules,
         "heads": b"".join(folded.heads),
-        "digest": folded.digest(),
-        "record": msgpack.packb(folded.record(), use_bin_type=True),
+        "digest": b"" if brief else folded.digest(),
+        "record": b"" if brief else msgpack.packb(folded.record(), use_bin_type=True),
     }
 
 
