@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from conflict.ledger.append import known
+from conflict.ledger.chains import chains_of
 from conflict.ledger.store import Store
 from hub import held, refusals
 from hub.arrival import Arrival, Checker, Forged, Gate, Pair, Rejected, parse_all, screen
@@ -134,7 +135,7 @@ class Intake:
         try:
             with self._store.write() as tx:
                 work = self._work(tx)
-                stored = known(tx, [op.id for op, _arrival in pairs])
+                stored = _stored(tx, pairs)
                 aside = held.known(tx, [op.id for op, _arrival in pairs if op.id not in stored])
                 unseen = [pair for pair in pairs if pair[0].id not in stored and pair[0].id not in aside]
                 fitting, misfits = screen(unseen, self._shelf.roster)
@@ -171,3 +172,10 @@ class Intake:
 
     def _work(self, tx: Connection) -> Work:
         return Work(tx, self._keys, self._shelf, now_ms=self._now_ms())
+
+
+def _stored(tx: Connection, pairs: Sequence[Pair]) -> dict[bytes, bool]:
+    """Which of these ops are here already. A number above the highest of its device is new without asking for each."""
+    tops = {name: one.top for name, one in chains_of(tx, {op.device for op, _arrival in pairs}).items()}
+    asked = [op.id for op, _arrival in pairs if op.seq <= tops[op.device]]
+    return known(tx, asked) if asked else {}

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from hub.errors import UnknownEntry
 from hub.schema import notice
+from protocol.roster import Device
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,19 @@ def tell(tx: Connection, *, code: str, about: str, office: str, text: str, text_
         return
     row = {"at_ms": now_ms, "code": code, "about": about, "office": office, "text": text, "text_zh": text_zh}
     tx.execute(insert(notice).values(**row, times=1, closed_ms=0, closed_by=""))
+
+
+def tell_mismatch(tx: Connection, device: Device, *, now_ms: int) -> None:
+    """A device sent bytes of an attachment that have another hash than its op names."""
+    tell(
+        tx,
+        code="attachment_mismatch",
+        about=device.incarnation.hex(),
+        office=device.office,
+        text="The bytes of an attachment do not have the hash that its op names; they are asked for again.",
+        text_zh="附件内容与登记的摘要不符，将重新索取。",
+        now_ms=now_ms,
+    )
 
 
 def open_notices(tx: Connection, *, limit: int = 500) -> list[Notice]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 from conflict.ledger import schema as ledger
 from conflict.ledger.statements import steps
@@ -51,11 +52,11 @@ def extend(tx: Connection, items: Mapping[str, Sequence[Item]]) -> None:
     heads = dict.fromkeys(offices, 0) | known
     fresh = set(offices) - set(known)
     rows = [
-        {"office": office, "pos": heads[office] + at, "what": one.what, "author": one.author, "ref": one.ref}
+        (office, heads[office] + at, one.what, one.author, one.ref)
         for office in offices
         for at, one in enumerate(items[office], start=1)
     ]
-    tx.execute(insert(schema.stream), rows)
+    _insert(tx, schema.stream, rows)
     if fresh:
         tx.execute(insert(schema.head), [{"office": one, "pos": len(items[one])} for one in offices if one in fresh])
     old = [{"b_office": one, "b_pos": heads[one] + len(items[one])} for one in offices if one not in fresh]
@@ -75,9 +76,7 @@ def scopes(tx: Connection, cases: Iterable[bytes]) -> dict[bytes, set[str]]:
 
 def enter_scope(tx: Connection, pairs: Iterable[tuple[bytes, str]]) -> None:
     """Note that these offices hold these cases from now on. An office never leaves a case's scope again."""
-    rows = [{"case_id": case, "office": office} for case, office in pairs]
-    if rows:
-        tx.execute(insert(schema.scope), rows)
+    _insert(tx, schema.scope, list(pairs))
 
 
 def cases_of(tx: Connection, office: str) -> list[bytes]:
@@ -160,3 +159,16 @@ def count(tx: Connection, office: str, *, after: int) -> int:
     """How many items lie behind a position."""
     query = select(func.count()).select_from(schema.stream)
     return tx.scalar(query.where(schema.stream.c.office == office, schema.stream.c.pos > after)) or 0
+
+
+def _insert(tx: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
+    """Insert rows given as values in the order of the table's columns.
+
+    Three rows of a stream go with each op, so on SQLite they are handed to the driver as they are: half the cost.
+    """
+    names = [column.name for column in table.columns]
+    if rows and tx.dialect.name == "sqlite":
+        marks = ", ".join("?" * len(names))
+        tx.exec_driver_sql(f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})", rows)
+    elif rows:
+        tx.execute(insert(table), [dict(zip(names, row, strict=True)) for row in rows])

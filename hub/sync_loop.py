@@ -283,7 +283,7 @@ class SyncLoop:
             for device, chunk in self._chunks:
                 result = put_chunk(tx, chunk.sha256, chunk.index, chunk.data)
                 if result == "mismatch":
-                    self._tell_mismatch(tx, device)
+                    notices.tell_mismatch(tx, device, now_ms=self._now_ms())
                 if result in ("complete", "mismatch", "repeat"):
                     whole.add(chunk.sha256)
         self._contacts, self._chunks = {}, []
@@ -399,17 +399,6 @@ class SyncLoop:
                 text_zh=f"设备报告无法处理的内容：{event.code[:40]}。",
                 now_ms=self._now_ms(),
             )
-
-    def _tell_mismatch(self, tx: object, device: Device) -> None:
-        notices.tell(
-            tx,  # type: ignore[arg-type]
-            code="attachment_mismatch",
-            about=device.incarnation.hex(),
-            office=device.office,
-            text="The bytes of an attachment do not have the hash that its op names; they are asked for again.",
-            text_zh="附件内容与登记的摘要不符，将重新索取。",
-            now_ms=self._now_ms(),
-        )
 
 
 def _late(opened: Opened) -> list[Arrival]:

@@ -134,7 +134,7 @@ def export(
     for device in county.shelf.roster.devices.values():
         if device.role != "edge" or device.state == REVOKED or (offices and device.office not in offices):
             continue
-        hello = _as_heard(contacts.get(device.incarnation, Contact(device.incarnation, device.office)), epoch)
+        hello = as_heard(contacts.get(device.incarnation, Contact(device.incarnation, device.office)), epoch)
         if since_last:
             known_epoch, reached = written.get(device.incarnation.hex(), [b"", 0])
             hello = _from(hello, reached) if known_epoch == epoch and reached > hello.pos else hello
@@ -236,7 +236,7 @@ class _Load:
         return seal_envelope(messages, keys=self._county.keys, recipient=self._asked.device)
 
 
-def _as_heard(contact: Contact, epoch: bytes) -> Hello:
+def as_heard(contact: Contact, epoch: bytes) -> Hello:
     """The greeting that a device would give if it still stood where it was last heard."""
     pos = contact.pos if contact.epoch == epoch else 0
     documents, counts = dict(contact.documents or {}), dict(contact.counts or {})
