@@ -163,7 +163,8 @@ class _Load:
     def envelopes(self, room: Room) -> Iterator[bytes]:
         """Greeting, documents, stream, chunks. Documents before ops: they name the authors of the ops."""
         welcome = self._source.welcome(self._asked.hello)
-        rest = iter([welcome, *self._asked.problems, *self._lacking()])
+        greeting: list[Message] = [welcome, *self._asked.problems, *self._lacking()]
+        rest = iter(greeting)
         while batch := list(islice(rest, MESSAGES_MAX)):
             yield self._seal(room, batch)
         for _kind, _version, _base, sha256, size in welcome.documents:

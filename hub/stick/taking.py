@@ -30,7 +30,7 @@ from protocol.carriers.bundle import read_bundle
 from protocol.carriers.bundle_errors import BundleExists, BundleNotWritten, BundleUnreadable
 from protocol.carriers.stick import MIB, ROOM_MIB, BundleNotForUs, Taken, bundles_in, new_file, written_by
 from protocol.envelope import Opened, open_envelope, peek_parties
-from protocol.errors import LiandongError, MalformedBytes, RemoteProtocolError, RevokedSender
+from protocol.errors import MalformedBytes, RemoteProtocolError, RevokedSender
 from protocol.messages import Ack, Chunk, Hello, Message, Ops, Problem, Want
 from protocol.op import Op, parse_op
 from protocol.roster import REVOKED, Device
@@ -111,7 +111,7 @@ class _Taking:
     def file(self, path: Path) -> None:
         """One bundle. Raises what `read_bundle` raises before anything of it is taken."""
         self._greeted, self._receipted = {}, {}
-        unreadable: list[tuple[int, bytes, LiandongError]] = []
+        unreadable: list[tuple[int, bytes, RemoteProtocolError]] = []
         mine = 0
         for number, envelope in enumerate(read_bundle(path, county=self._county.config.county), 1):
             try:
@@ -126,8 +126,8 @@ class _Taking:
             self._envelope(path, number, envelope)
         self._flush()
         if mine:
-            for number, envelope, error in unreadable:
-                self._set_aside(path, number, envelope, error)
+            for number, envelope, why in unreadable:
+                self._set_aside(path, number, envelope, why)
         for name, asked in self._greeted.items():
             before = self._senders.get(name)
             if before is None or _age(asked.hello) >= _age(before.hello):
@@ -158,8 +158,8 @@ class _Taking:
         except RevokedSender:
             return open_envelope(envelope, keys=self._county.keys, speaker=lambda name: roster.devices[name])
 
-    def _set_aside(self, path: Path, number: int, envelope: bytes, error: RemoteProtocolError | LiandongError) -> None:
-        if self.taken.set_aside(path, number, error) and isinstance(error, RemoteProtocolError):
+    def _set_aside(self, path: Path, number: int, envelope: bytes, error: RemoteProtocolError) -> None:
+        if self.taken.set_aside(path, number, error):
             log.warning("an envelope of a bundle was refused: %s", error.code)
             self._intake.refuse([refusals.of_envelope(envelope, error)])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.cli import broker, case, city, county, demo, edge, hub, node, upkeep
+from ops.cli import broker, bundle, case, city, county, demo, edge, hub, node, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +24,7 @@ for name, group in (
     ("broker", broker.app),
     ("case", case.app),
     ("node", node.app),
+    ("bundle", bundle.app),
     ("city", city.app),
 ):
     app.add_typer(group, name=name)

@@ -8,12 +8,13 @@ Spec: docs/protocol/bundle.md.  Manual: docs/operating/sticks.md.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 from protocol.carriers.bundle import PART_SUFFIX, peek_header
 from protocol.carriers.bundle_errors import BundleUnreadable
-from protocol.errors import InputError, RemoteProtocolError
+from protocol.errors import InputError, LiandongError, RemoteProtocolError
 
 SUFFIX = ".ldb"
 FILES_MAX = 1_000  # bundles taken from one directory; a county has some 600 devices
@@ -33,6 +34,54 @@ class BundleNotForUs(RemoteProtocolError):
     """A sound bundle that holds nothing for this node. Nothing was changed."""
 
     code = "bundle_not_for_us"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The bundle holds nothing for this machine; it belongs to another one. Nothing was changed.",
+            "数据包中没有发给本机的内容，属于其他设备，未做任何更改。",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Something on a stick that could not be taken. number: of the envelope in its file, 0 for the file itself."""
+
+    file: str
+    number: int
+    code: str
+    text: str
+    text_zh: str
+
+
+@dataclass(slots=True)
+class Taken:
+    """What an import did.
+
+    envelopes: for this node, opened; others: passed over, for other nodes. new, repeated, refused, waiting: ops, each
+    in one of the four. settled: own ops that now have the hub's word. gaps: batches of a stream that build on a stick which has not come. bad: envelopes and files set
+    aside; the first ASIDE_MAX of them are in `aside`.
+    """
+
+    envelopes: int = 0
+    others: int = 0
+    new: int = 0
+    repeated: int = 0
+    refused: int = 0
+    waiting: int = 0
+    settled: int = 0
+    documents: int = 0
+    chunks: int = 0
+    gaps: int = 0
+    bad: int = 0
+    aside: list[Aside] = field(default_factory=list)
+
+    def set_aside(self, path: Path, number: int, error: LiandongError) -> bool:
+        """Count what could not be taken; False if so much was set aside that no more is kept."""
+        self.bad += 1
+        if len(self.aside) >= ASIDE_MAX:
+            return False
+        self.aside.append(Aside(path.name, number, error.code, error.text, error.text_zh))
+        return True
 
 
 class Room:
