@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from conflict.ledger import schema as ledger
 from conflict.ledger.statements import steps
 from hub import schema
-from protocol.messages import STREAM_NOTICE, STREAM_OP, STREAM_RECEIPT, Stream
+from protocol.messages import STREAM_OP, STREAM_RECEIPT, Stream
 from protocol.op import Op
 
 ITEM_BYTES = 12  # of framing around one stream item
@@ -37,10 +37,6 @@ def op_item(op: Op) -> Item:
 
 def receipt_item(blob: bytes) -> Item:
     return Item(STREAM_RECEIPT, b"", blob)
-
-
-def notice_item(blob: bytes) -> Item:
-    return Item(STREAM_NOTICE, b"", blob)
 
 
 def extend(tx: Connection, items: Mapping[str, Sequence[Item]]) -> None:
@@ -147,18 +143,6 @@ def read(
             items.append([row.what, blob])
         last = row.pos
     return Stream(epoch, after + 1, last, items) if last > after else None
-
-
-def forget(tx: Connection) -> None:
-    """Empty all streams and scopes: a restored store builds them anew under another epoch."""
-    for one in (schema.stream, schema.head, schema.scope):
-        tx.execute(delete(one))
-
-
-def count(tx: Connection, office: str, *, after: int) -> int:
-    """How many items lie behind a position."""
-    query = select(func.count()).select_from(schema.stream)
-    return tx.scalar(query.where(schema.stream.c.office == office, schema.stream.c.pos > after)) or 0
 
 
 def _insert(tx: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:

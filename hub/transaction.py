@@ -144,10 +144,6 @@ class Work:
         streams.extend(self.tx, first)
         self.offices |= set(first)
 
-    def send_down(self, office: str, item: Item) -> None:
-        """Put a notice into an office's stream."""
-        self._down.setdefault(office, []).append(item)
-
     def _hold_late(self, ops: Sequence[Op]) -> list[Op]:
         """Ops of revoked devices go to a person (law 7); the others are returned."""
         speaking = []
