@@ -24,12 +24,14 @@ from hypothesis.stateful import (
 from conflict.explain import explain
 from conflict.fold import fold
 from conflict.kinds import FINAL, OpKind, Status
+from conflict.powers import allowed
 from conflict.state import from_plain, to_plain
 from conflict.status import UNFINISHED
 from conflict.view import CaseView
 from protocol import canonical
+from protocol.errors import RefusedError
 from protocol.op import Op
-from tests.unit.conflict.histories import World
+from tests.unit.conflict.histories import World, proposal
 from tests.unit.conflict.support import NOON_MS
 
 EXAMPLES = int(os.environ.get("LIANDONG_EXAMPLES", "50"))
@@ -286,3 +288,22 @@ def test_a_final_status_stays(seed: int, terms: dict[str, Any]) -> None:
             device.held |= set(world.ops)
         world.act(world.devices[rng.randrange(len(world.devices) - 2)], rng.randrange, honest=rng.randrange(2) == 0)
     assert fold(world.all()).status == view.status
+
+
+@settings(SETTINGS, max_examples=EXAMPLES)
+@given(seed=SEEDS, terms=TERMS)
+def test_the_early_check_is_the_folds_check(seed: int, terms: dict[str, Any]) -> None:
+    """What `allowed` says of an act upon a view, the fold says of the same act once it is signed upon those heads."""
+    rng = random.Random(seed)
+    world = a_history(rng, terms, steps=18)
+    for _ in range(12):
+        device = world.devices[rng.randrange(len(world.devices))]
+        view = world.view(device)
+        kind, body = proposal(view, device, rng.randrange)
+        try:
+            allowed(view, kind, device.office, device.role, body)
+            early = ("applied", "")
+        except RefusedError as error:
+            early = ("refused", error.code)
+        op = world.write(device, kind, body, claimed_ms=NOON_MS)
+        assert verdicts(world.view(device))[op.id] == early
