@@ -20,26 +20,6 @@ from protocol.errors import BadSignature, StaleDocument
 from protocol.roster import Roster
 from protocol.trust import Trust
 
-# What an opening op embeds of its item, so that the fold needs no catalogue (docs/protocol/op.md, "terms"). The hub
-# compares them with the published item, so both sides take exactly these.
-TERM_KEYS = [
-    "kind",
-    "version",
-    "name",
-    "department",
-    "departments",
-    "accept_level",
-    "approve_level",
-    "statutory",
-    "promised",
-    "accept_limit",
-    "supplement_limit",
-    "restart_on_supplement",
-    "extend",
-    "materials",
-    "classes",
-]
-
 
 class Reference:
     """The reference data of one store, read in the caller's transaction. Cached by version."""
@@ -127,11 +107,6 @@ class Reference:
             except BadSignature:
                 continue
         raise BadSignature("a stored document is not signed by any hub that this device has trusted")
-
-
-def terms_of(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a published item that an opening op embeds."""
-    return {key: item[key] for key in TERM_KEYS if key in item}
 
 
 def take_document(tx: Connection, blob: bytes, trust: Trust, *, arrived_ms: int) -> Document:

@@ -26,26 +26,8 @@ NAME_MAX = 60  # characters; the same limit that ops have for names
 CODE_MAX = 60
 ITEMS_MAX = 5_000  # a county publishes about 1,500
 
+
 # What a case embeds of its item, so that the fold needs no catalogue (docs/protocol/op.md, "terms").
-TERM_KEYS = [
-    "kind",
-    "version",
-    "name",
-    "department",
-    "departments",
-    "accept_level",
-    "approve_level",
-    "statutory",
-    "promised",
-    "accept_limit",
-    "supplement_limit",
-    "restart_on_supplement",
-    "extend",
-    "materials",
-    "classes",
-]
-
-
 def load_items(path: Path) -> list[Item]:
     """The items of a CSV file, in its order, without versions (see `number_versions`).
 
@@ -98,11 +80,6 @@ def number_versions(items: Iterable[Item], published: Mapping[str, Item], *, fro
         else:
             numbered.append({**item, "version": before["version"] + 1 if before else 1, "from_ms": from_ms})
     return numbered
-
-
-def terms_of(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a published item that an opening op embeds."""
-    return {key: item[key] for key in TERM_KEYS if key in item}
 
 
 def _item(cells: Mapping[str, str]) -> Item:

@@ -19,6 +19,7 @@ from conflict.calendar import Calendar
 from conflict.ledger import meta
 from conflict.ledger import schema as ledger
 from conflict.ledger.statements import put
+from conflict.terms import terms_of
 from hub import catalogue, schema
 from hub.turn import take_turn
 from protocol import canonical
@@ -136,7 +137,7 @@ class Shelf:
         elif document.kind == "catalogue":
             self.items = catalogue.by_code(document.content["items"])
             self.terms = {
-                (row.code, row.version): catalogue.terms_of(canonical.decode(row.item))
+                (row.code, row.version): terms_of(canonical.decode(row.item))
                 for row in tx.execute(select(schema.item_version))
             }
         elif document.kind == "calendar":

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from conflict.kinds import NAME_MAX
 from conflict.numbers import make
+from conflict.terms import terms_of
 from conflict.view import CaseView
 from edge import memory
 from edge.acts.base import Acts, body, limit, text, texts
@@ -21,7 +22,6 @@ from edge.acts.open_ops import open_notice
 from edge.attachment import read_file
 from edge.desk import Saved, Steps, attach_step
 from edge.forms import Application, check_fields, fields_of
-from edge.reference import terms_of
 from edge.staff import Actor
 
 

@@ -28,7 +28,7 @@ def intake(directory: Path, *, per_envelope: int, seconds: float) -> dict[str, f
 
     The first envelopes are not counted: caches and pages are cold.
     """
-    from hub.catalogue import terms_of
+    from conflict.terms import terms_of
     from hub.intake import Intake
     from protocol.envelope import seal_envelope
     from protocol.messages import Ops

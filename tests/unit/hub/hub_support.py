@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conflict.terms import terms_of
 from hub import enrolment
-from hub.catalogue import terms_of
 from hub.init import County, init_county, open_county
 from hub.intake import Intake
 from protocol import keys as device_keys

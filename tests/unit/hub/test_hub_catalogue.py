@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.catalogue import COLUMNS, by_code, load_items, number_versions, terms_of
+from conflict.terms import terms_of
+from hub.catalogue import COLUMNS, by_code, load_items, number_versions
 from hub.csv_file import BadTable
 from protocol import canonical
 from protocol.errors import InputError
