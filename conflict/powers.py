@@ -216,7 +216,7 @@ def check(sight: Sight, act: Act, for_office: str | None = None) -> None:
         _hold_on_behalf(sight.frame, act, kind, for_office)
     acting = for_office or act.office
     _hold_relation(sight, act, kind, acting, spoken_for=for_office is not None)
-    if state.handover is not None and kind in STOPPED_BY_HANDOVER and not _decides_while_pending(state, kind, acting):
+    if state.handover is not None and kind in STOPPED_BY_HANDOVER and acting == state.handover.sender:
         raise errors.HandoverPending(
             f"the case is on its way to {state.handover.target}; wait until it is taken, or recall it first",
             f"办件正转报至{state.handover.target}，请等待对方接收，或先撤回转报",

@@ -111,12 +111,23 @@ def test_at_the_township(office: str, role: str, kind: str, body: dict[str, Any]
         (VILLAGE, "amend", {"fields": {"opinion": "同意"}}, "held_by_another"),
         (TOWN, "note", {"text": "t"}, "allowed"),
         (VILLAGE, "withdraw", {"reason": "r"}, "allowed"),
+        (VILLAGE, "decide", DECISION, "handover_pending"),
+        (COUNTY, "void", {"reason": "r"}, "transition_not_allowed"),
     ],
 )
 def test_while_a_handover_is_pending(office: str, kind: str, body: dict[str, Any], code: str) -> None:
     case = on_its_way()
     said = {key: case.id("up") if value == "@up" else value for key, value in body.items()}
     assert code_of(view_of(case), kind, office, "chief", said) == code
+
+
+def test_the_county_voids_a_received_case_on_its_way_but_its_sender_does_not() -> None:
+    case = Case()
+    case.open(kind="receive")
+    case.act("up", "village", "forward", "open", {"to": TOWN})
+    view = view_of(case)
+    assert code_of(view, "void", COUNTY, "administrator", {"reason": "r"}) == "allowed"
+    assert code_of(view, "void", VILLAGE, "chief", {"reason": "r"}) == "handover_pending"
 
 
 @pytest.mark.parametrize(

@@ -1012,7 +1012,10 @@ VETO = [
             "status": "forwarded_up",
             "holder": "village",
             "handover": "up",
-            "not_applied": {"taken": ["refused", "device_revoked", "veto"], "exam": ["overtaken", "ground_gone", "veto"]},
+            "not_applied": {
+                "taken": ["refused", "device_revoked", "veto"],
+                "exam": ["overtaken", "ground_gone", "veto"],
+            },
         },
     ),
     Scenario(
