@@ -17,8 +17,10 @@ from typing import Any
 import zstandard
 
 from protocol import canonical
-from protocol.messages import Ack, Chunk, Hello, Message, Ops, Stream, Want, Welcome, to_wire
+from protocol.keys import generate
+from protocol.messages import STREAM_RECEIPT, Ack, Chunk, Hello, Message, Ops, Stream, Want, Welcome, to_wire
 from protocol.op import Draft, Op, Reference, sign_op
+from protocol.receipt import AcceptedRun, Receipt, sign_receipt
 
 DICTIONARY_BYTES = 32_768
 SURNAMES = "王李张刘陈杨黄赵周吴徐孙朱马胡郭林何高梁郑罗宋谢唐韩曹许邓萧冯曾程蔡彭潘袁于董余苏叶吕魏蒋田杜丁沈姜范江傅钟卢汪戴崔任陆廖姚方金邱夏谭韦贾邹石熊孟秦阎薛侯雷白龙段郝孔邵史毛常万顾赖武康贺严尹钱施牛洪龚"
@@ -73,6 +75,7 @@ def case_ops(rng: random.Random, items: list[dict[str, str]], villages: list[tup
     terms: dict[str, Any] = {
         "kind": kinds[item["kind"]],
         "version": 1,
+        "name": item["name"],
         "accept_level": item["accept_level"],
         "approve_level": item["approve_level"],
     }
@@ -115,9 +118,20 @@ def case_ops(rng: random.Random, items: list[dict[str, str]], villages: list[tup
     return ops
 
 
+def receipt_on_its_way(rng: random.Random) -> bytes:
+    """The stream message that brings a receipt for one op or a batch."""
+    keys = generate(str(rng.randint(110000, 659999)), "420222", "hub", rng.randbytes)
+    first = rng.randint(1, 3000)
+    run = AcceptedRun(first, first + rng.choice((0, 0, 0, 4, 49)), rng.randbytes(32))
+    receipt = Receipt(keys.county, rng.randbytes(8), 1_760_000_000_000 + rng.randint(0, 40_000_000_000), (run,))
+    place = rng.randint(1, 5000)
+    stream = Stream(rng.randbytes(8), place, place, [[STREAM_RECEIPT, sign_receipt(receipt, keys)]])
+    return canonical.encode([to_wire(stream)])
+
+
 def samples(rng: random.Random, items: list[dict[str, str]], villages: list[tuple[str, str]]) -> list[bytes]:
-    """Envelope contents as they occur: alone, in small batches, streams, control messages."""
-    out: list[bytes] = []
+    """Envelope contents as they occur: alone, in small batches, streams, receipts, control messages."""
+    out: list[bytes] = [receipt_on_its_way(rng) for _ in range(400)]
     for _ in range(2500):
         ops = case_ops(rng, items, villages, rng.choice(villages)[0])
         one = rng.choice(ops)

@@ -26,11 +26,9 @@ TERMS: Mapping[str, Any] = {
     "kind": "committed",
     "version": 1,
     "name": "最低生活保障审核确认",
-    "department": "民政局",
     "accept_level": "village",
     "approve_level": "county",
     "statutory": [30, "calendar"],
-    "materials": ["个人申请书", "身份证复印件", "户口簿复印件", "相关证明材料(残疾证、病历等)"],
 }
 FIELD_BYTES = 1_200  # of form fields in a typical accept op
 SENTENCES = (

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 from ops.bench.material import COUNTY, NOW_MS, Author, Words, field_bytes
+from protocol import topics
 from protocol.envelope import seal_envelope
 from protocol.keys import generate
 from protocol.messages import STREAM_RECEIPT, Ack, Ops, Stream
@@ -19,7 +20,7 @@ from protocol.roster import Device
 
 TCP_IP_BYTES = 40  # IPv4 and TCP headers of one segment
 SEGMENT_BYTES = 1_460  # payload of one segment on an ordinary line
-TOPIC_BYTES = 24  # of a mailbox name
+TOPIC_BYTES = len(topics.down(topics.space(bytes(16)), topics.mailbox(bytes(8))))
 PUBACK_BYTES = 4
 
 
