@@ -43,6 +43,8 @@ class CaseView:
         self.steps = steps  # work of the replay, for tests and bench; no part of the view
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # a slot that is not filled yet (copying, unpickling) is no key of the record
+            raise AttributeError(name)
         found = self._standing if name in self._standing else self._record
         try:
             return found[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from conflict.contest import conflict_id, field_of
@@ -161,6 +163,7 @@ def test_the_digest_tells_rule_sets_and_verdicts_apart_but_not_forms() -> None:
     assert view != "something else"
     with pytest.raises(AttributeError, match="no colour"):
         _ = view.colour
+    assert copy.copy(fold(case.ops.values())) == view
 
 
 def test_the_view_as_json_has_hex_ids() -> None:
