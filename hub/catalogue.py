@@ -1,6 +1,6 @@
 """The catalogue of service items: from the county's CSV to the items that the hub signs and publishes.
 
-For: reading items.csv, checking it, numbering item versions, and the terms that a case embeds.
+For: reading items.csv, checking it, numbering item versions. What a case embeds of an item: conflict/terms.py.
 May not: sign or store anything (hub.documents does); look at cases.
 Manual: docs/operating/hub.md, "Files for county init".
 """
@@ -27,12 +27,11 @@ CODE_MAX = 60
 ITEMS_MAX = 5_000  # a county publishes about 1,500
 
 
-# What a case embeds of its item, so that the fold needs no catalogue (docs/protocol/op.md, "terms").
 def load_items(path: Path) -> list[Item]:
     """The items of a CSV file, in its order, without versions (see `number_versions`).
 
     Returns: dicts {code, name, department, departments?, kind, accept_level, approve_level, statutory?, promised?,
-             accept_limit?, supplement_limit?, restart_on_supplement?, extend?, wait?, window?, stages?, materials,
+             accept_limit?, supplement_limit?, restart_on_supplement?, extend?, wait?, window?, stages?, clock?, materials,
              classes?, legal_basis?, fee?, remarks?}; limits are [count, unit], stages [{who, limit?}].
     Raises:  BadTable naming every line that is wrong; InputError if the file cannot be read.
     """

@@ -110,6 +110,12 @@ def _yes_no(key: str, value: str) -> bool:
     return value == "yes"
 
 
+def _clock(key: str, value: str) -> str:
+    if value not in ("civil", "elapsed"):
+        raise NoteProblem(f"{key} is civil or elapsed, not {value}", f"{key} 只能是 civil 或 elapsed，不能是 {value}")
+    return value
+
+
 def _stages(key: str, value: str) -> list[dict[str, Any]]:
     stages: list[dict[str, Any]] = []
     for part in value.split(","):
@@ -142,4 +148,5 @@ _READERS: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "wait": ("wait", _limit("c")),
     "window": ("window", _limit("c")),
     "classes": ("classes", _classes),
+    "clock": ("clock", _clock),
 }

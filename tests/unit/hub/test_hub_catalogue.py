@@ -96,6 +96,8 @@ def test_joint_departments_in_the_column(tmp_path: Path) -> None:
         ({"note": "extend=soon"}, "not a limit"),
         ({"note": "stages=township"}, "list such as"),
         ({"note": "restart_on_supplement=ja"}, "yes or no"),
+        ({"note": "clock=fast"}, "civil or elapsed"),
+        ({"note": "classes=area:costly"}, "list such as"),
         ({"materials": "料" * 61}, "more than 60 characters"),
         ({"item_code": "A-0"}, "also in line 2"),
     ],
@@ -131,6 +133,14 @@ def test_bad_files(tmp_path: Path, content: bytes, words: str) -> None:
     path.write_bytes(content)
     with pytest.raises(BadTable, match=words):
         load_items(path)
+
+
+def test_tokens_that_the_given_file_does_not_use(tmp_path: Path) -> None:
+    (item,) = load_items(
+        _write(tmp_path / "i.csv", {"note": "clock=elapsed;classes=area:fee,spouse:identity;wait=3;再注"})
+    )
+    assert item["clock"] == "elapsed" and item["classes"] == {"area": "fee", "spouse": "identity"}
+    assert item["wait"] == [3, "calendar"] and item["remarks"] == "再注"
 
 
 def test_missing_file(tmp_path: Path) -> None:
