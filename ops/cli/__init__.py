@@ -16,6 +16,8 @@ from protocol.errors import LiandongError
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 done, 1 refused or failed, 2 wrong command line, 130 interrupted."""
+    output.prepare_streams()
+    logs.quiet()
     raise SystemExit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
@@ -26,8 +28,6 @@ def run(words: list[str]) -> int:
 
     from ops.cli.tree import app
 
-    output.prepare_streams()
-    logs.quiet()
     as_json = "--json" in words
     try:
         code = get_command(app).main(args=words or ["--help"], prog_name="liandong", standalone_mode=False)
