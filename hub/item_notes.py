@@ -34,7 +34,7 @@ class NoteProblem(ValueError):
 
 def parse_note(note: str) -> dict[str, Any]:
     """The item keys that a note yields: extend, accept_limit, supplement_limit, restart_on_supplement, wait, window,
-    stages, classes, remarks (each only if present).
+    stages, classes, clock, remarks (each only if present).
 
     Raises:  NoteProblem for an unknown key, a key given twice, or a value out of shape.
     """
