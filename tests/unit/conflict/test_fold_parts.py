@@ -13,9 +13,10 @@ from conflict.history import bits, read_history
 from conflict.rules import NEWEST, RULE_SETS, rule_set
 from conflict.times import DRIFT_MAX_MS, effective_times
 from conflict.view import CaseView
+from conflict.witness import who_saw
 from protocol import canonical
 from protocol.canonical import INT_MAX
-from tests.unit.conflict.support import NOON_MS, TOWN, VILLAGE, Case
+from tests.unit.conflict.support import COUNTY, NOON_MS, TOWN, VILLAGE, Case
 
 YEARS_50_MS = 50 * 365 * 86_400_000
 
@@ -200,3 +201,16 @@ def test_a_long_value_is_cut_in_a_sentence() -> None:
     case.act("two", "village/2", "amend", "open", {"fields": {"area": "乙"}})
     [told] = explain(fold(case.ops.values()))
     assert "甲" * 59 + "…" in told["text"] and "甲" * 60 not in told["text"]
+
+
+def test_who_saw_what() -> None:
+    """Each office knows its own value; the county, which wrote upon both, knows both."""
+    case = Case()
+    case.open()
+    case.act("up", "village", "forward", "open", {"to": TOWN})
+    case.act("taken", "town", "take", "up", {"of": "@up"})
+    case.act("ours", "village", "amend", "up", {"fields": {"area": "1"}})
+    case.act("theirs", "town", "amend", "taken", {"fields": {"area": "2"}})
+    case.act("look", "county", "note", ["ours", "theirs"], {"text": "已核"})
+    saw = who_saw(case.ops.values(), [case.id("ours"), case.id("theirs"), b"\0" * 32])
+    assert saw == {case.id("ours"): [COUNTY, VILLAGE], case.id("theirs"): [COUNTY, TOWN]}
