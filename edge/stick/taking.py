@@ -19,7 +19,7 @@ from conflict.ledger.append import known
 from conflict.ledger.files import put_chunk
 from conflict.ledger.meta import put_meta
 from conflict.ledger.schema import op_outcomes
-from edge import aside, memory, outbox
+from edge import aside, incarnation, memory, outbox
 from edge.main import Node
 from edge.schema import outbox as outbox_table
 from edge.stick import memory as remembered
@@ -76,11 +76,10 @@ class _Taking:
         self._chunks: list[Chunk] = []
         self._wants: list[Want] = []
         self._news = False  # the last greeting is the hub's newest word
-        self._epoch = b""  # that a greeting has opened
 
     def file(self, path: Path) -> None:
         """One bundle. Raises what `read_bundle` raises before anything is taken; envelopes of others are passed over."""
-        self._wants, self._news, self._epoch = [], False, b""
+        self._wants, self._news = [], False
         unreadable: list[tuple[int, bytes, LiandongError]] = []
         mine = 0
         for number, envelope in enumerate(read_bundle(path, county=self._node.keys.county), 1):
@@ -137,15 +136,16 @@ class _Taking:
             self._news = remembered.is_news(tx, welcome)
             asked = remembered.series(tx)
             epoch, _pos = memory.stream_place(tx)
-            if self._news or (welcome.session == asked.session and epoch == asked.epoch):
-                self._epoch = welcome.epoch
+            answers_us = welcome.session == asked.session and epoch == asked.epoch
+            if welcome.epoch != epoch and (self._news or answers_us):
+                memory.set_stream_place(tx, welcome.epoch, 0)
             if self._news:
                 remembered.note_news(tx, welcome)
                 memory.note_contact(tx, now_ms)
                 memory.learn_hub_time(tx, welcome.hub_ms, self._node.clock, fresh=False)
                 put_meta(tx, memory.HUB_STATE, welcome.state)
                 if memory.holds_op(tx, keys.incarnation, welcome.held_seq, welcome.held_id):
-                    outbox.reopen_ops(tx, _lost(tx, welcome), now_ms=now_ms)
+                    outbox.reopen_ops(tx, _lost(tx, welcome, incarnation.base(tx, keys.incarnation)), now_ms=now_ms)
                 else:
                     put_meta(tx, memory.OTHER_HISTORY, [welcome.held_seq, welcome.held_id])
             held = self._node.reference.versions(tx)
@@ -157,10 +157,7 @@ class _Taking:
         with self._store.read() as tx:
             epoch, reached = memory.stream_place(tx)
         if message.epoch != epoch:
-            if message.epoch != self._epoch:
-                self.taken.repeated += sum(kind == STREAM_OP for kind, _blob in message.items)
-                return  # of an epoch that is over
-            reached = 0
+            return  # of an epoch that is over: what it held comes again in the new one
         ids = _ids([blob for kind, blob in message.items if kind == STREAM_OP])
         if message.last <= reached:
             self.taken.repeated += len(ids)
@@ -225,7 +222,7 @@ def _ids(blobs: Sequence[bytes]) -> list[bytes]:
     return list(dict.fromkeys(ids))
 
 
-def _lost(tx: Connection, welcome: Welcome) -> list[bytes]:
+def _lost(tx: Connection, welcome: Welcome, base: int) -> list[bytes]:
     """Own ops that the hub had settled by the time of its greeting and no longer held then: it lost them.
 
     Only if the op after the last that it holds was accepted: otherwise its chain has a gap because a stick with earlier
@@ -234,9 +231,9 @@ def _lost(tx: Connection, welcome: Welcome) -> list[bytes]:
     query = (
         select(outbox_table.c.seq, outbox_table.c.op_id, outbox_table.c.state)
         .join(op_outcomes, op_outcomes.c.op_id == outbox_table.c.op_id)
-        .where(outbox_table.c.seq > welcome.held_seq, op_outcomes.c.hub_ms <= welcome.hub_ms)
+        .where(outbox_table.c.seq > base + welcome.held_seq, op_outcomes.c.hub_ms <= welcome.hub_ms)
         .order_by(outbox_table.c.seq)
     )
     rows = tx.execute(query).all()
-    gone = bool(rows) and rows[0].seq == welcome.held_seq + 1 and rows[0].state == "accepted"
+    gone = bool(rows) and rows[0].seq == base + welcome.held_seq + 1 and rows[0].state == "accepted"
     return [row.op_id for row in rows] if gone else []

@@ -103,7 +103,8 @@ class _Taking:
         self._greeted: dict[bytes, Asked] = {}  # in the file that is being read
         self._receipted: dict[bytes, Receipted] = {}
         self._problems: dict[bytes, list[Problem]] = {}
-        self._arrivals: list[tuple[Device, list[bytes]]] = []
+        self._speaker: Device | None = None  # whose ops wait to be committed
+        self._blobs: dict[bytes, None] = {}
         self._chunks: list[tuple[Device, Chunk]] = []
         with self._store.read() as tx:
             self._shelf.refresh(tx)
@@ -210,10 +211,11 @@ class _Taking:
     def _offered(self, device: Device, blobs: list[bytes]) -> None:
         if device.state != REVOKED and device.incarnation not in self._greeted:
             self._greeted[device.incarnation] = Asked(device, self._as_heard(device))
-        if self._arrivals and self._arrivals[0][0] != device:
+        if self._speaker != device:
             self._flush_ops()
-        self._arrivals.append((device, blobs))
-        if sum(len(some) for _device, some in self._arrivals) >= COMMIT_OPS_MAX:
+            self._speaker = device
+        self._blobs.update(dict.fromkeys(blobs))
+        if len(self._blobs) >= COMMIT_OPS_MAX:
             self._flush_ops()
 
     def _as_heard(self, device: Device) -> Hello:
@@ -232,11 +234,10 @@ class _Taking:
 
     def _flush_ops(self) -> None:
         """Commit what was offered so far. Of repeats only those are receipted again whose receipt is not on its way."""
-        if not self._arrivals:
+        device, blobs = self._speaker, list(self._blobs)
+        self._blobs = {}
+        if device is None or not blobs:
             return
-        device = self._arrivals[0][0]
-        blobs = [blob for _device, some in self._arrivals for blob in some]
-        self._arrivals = []
         ops = _parsed(blobs)
         with self._store.read() as tx:
             before = set(known(tx, ops))
@@ -255,7 +256,7 @@ class _Taking:
         taken = self._intake.take_ops([one for one in arrivals if one.blobs])
         told = self._problems.setdefault(device.incarnation, [])
         told += [Problem(one.code, one.reason, one.id) for one in taken.rejected][: PROBLEMS_MAX - len(told)]
-        self._count(ops, before, malformed=len(set(blobs)) - len(ops))
+        self._count(ops, before, malformed=len(blobs) - len(ops))
 
     def _count(self, ops: dict[bytes, Op], before: set[bytes], *, malformed: int) -> None:
         fresh = [op_id for op_id in ops if op_id not in before]

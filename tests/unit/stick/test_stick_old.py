@@ -1,0 +1,203 @@
+"""Goal: a stick that was forgotten in a drawer takes nothing back: no place, no epoch, no document, no word of the hub.
+
+Method: newer traffic by the line or by a later stick first, then the old file; and hubs that lost what they had.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from sqlalchemy import update
+
+from conflict.ledger.meta import get_meta
+from edge import memory, outbox
+from edge.schema import outbox as outbox_table
+from edge.stick import memory as remembered
+from hub import calendar_source, enrolment, notices, state
+from protocol.carriers.bundle import read_bundle
+from protocol.roster import ACTIVE, FROZEN
+from tests.unit.edge.county import seeds
+from tests.unit.stick.courier import OFFICES, Courier, content
+
+
+def lost_receipt(courier: Courier, name: str) -> None:
+    """As if the receipts of this device had been taken without their effect."""
+    with courier.nodes[name].store.write() as tx:
+        tx.execute(update(outbox_table).values(state="pending"))
+
+
+def new_epoch(courier: Courier) -> None:
+    courier.hands.forward(3_600_000)
+    with courier.hub.store.write() as tx:
+        state.new_epoch(tx, courier.random(8), now_ms=courier.hands.now_ms)
+
+
+def freeze(courier: Courier, name: str, to: str) -> None:
+    hub = courier.hub
+    with hub.store.write() as tx:
+        device = courier.nodes[name].keys.incarnation
+        enrolment.set_state(tx, hub.shelf, hub.keys, device, to, staff="周强", now_ms=courier.hands.now_ms)
+
+
+def test_an_old_export_after_newer_traffic(courier: Courier, tmp_path: Path) -> None:
+    courier.accept("village")
+    old = courier.export("village").file
+    for _ in range(3):
+        courier.accept("village")
+        courier.trip("village")
+    courier.run(2)
+    place, length = courier.acked("village"), courier.length("village")
+    assert place > 0
+    before = content(tmp_path / "hub" / "hub.db")
+    taken, answered = courier.at_hub(old)
+    assert (taken.new, taken.repeated) == (0, 1) and answered is not None
+    assert (courier.acked("village"), courier.length("village")) == (place, length)
+    assert content(tmp_path / "hub" / "hub.db") == before
+    before = content(tmp_path / "village" / "edge.db")
+    courier.at("village", answered.file)  # it begins far behind the device's place
+    assert content(tmp_path / "village" / "edge.db") == before
+
+
+def test_an_old_answer_takes_no_word_back(courier: Courier) -> None:
+    """The hub froze the device and published a calendar after the stick was written."""
+    courier.accept("village")
+    _taken, old = courier.at_hub(courier.export("village").file)
+    assert old is not None
+    freeze(courier, "village", FROZEN)
+    with courier.hub.store.write() as tx:
+        years = calendar_source.publishable((2025, 2026))
+        courier.hub.shelf.publish_calendar(tx, courier.hub.keys, years, now_ms=courier.hands.now_ms)
+    courier.trip("village")
+    node = courier.nodes["village"]
+    versions, place = node.status()["versions"], courier.place("village")
+    assert versions["calendar"] == 2
+    courier.at("village", old.file)
+    assert courier.place("village") == place and node.status()["versions"] == versions
+    with node.store.read() as tx:
+        assert get_meta(tx, memory.HUB_STATE) == FROZEN
+    freeze(courier, "village", ACTIVE)
+    courier.line.up = True
+    courier.run(3)
+    _taken, newer = courier.at_hub(courier.export("village").file)
+    courier.run(50)  # the line says more later
+    assert newer is not None
+    with node.store.read() as tx:
+        heard = memory.last_contact_ms(tx)
+    courier.at("village", newer.file)
+    with node.store.read() as tx:
+        assert memory.last_contact_ms(tx) == heard  # an old word is no contact
+
+
+def test_an_answer_of_a_dead_epoch_is_passed_over(courier: Courier) -> None:
+    courier.accept("village")
+    _taken, old = courier.at_hub(courier.export("village").file)
+    new_epoch(courier)
+    courier.trip("village")
+    epoch, reached = courier.place("village")
+    assert old is not None and reached == courier.length("village")
+    courier.at("village", old.file)
+    assert courier.place("village") == (epoch, reached) and courier.equal()
+
+
+def test_answers_in_the_wrong_order(courier: Courier) -> None:
+    """The second part of a long answer before the first: nothing is taken, nothing is lost."""
+    parts = []
+    for _ in range(3):
+        courier.accept("village")
+        courier.hub_intake.take(list(read_bundle(courier.export("village").file)))
+        parts.append(courier.from_hub(OFFICES["village"], since_last=True))
+    first, second, third = parts
+    assert courier.at("village", third.file).gaps == 1
+    assert courier.states("village") == {"offered": 3}
+    for answered in (first, third, second, third):
+        courier.at("village", answered.file)
+    assert courier.states("village") == {"accepted": 3}
+    assert courier.place("village")[1] == courier.length("village")
+
+
+def test_parts_of_an_export_in_the_wrong_order(courier: Courier) -> None:
+    """The hub holds the second part and not the first: that is a gap, and no loss."""
+    courier.accept("village")
+    first = courier.export("village").file
+    courier.accept("village")
+    second = courier.export("village", since_last=True)
+    assert second.ops == 1
+    _taken, answered = courier.at_hub(second.file)
+    assert answered is not None
+    for _ in range(2):
+        courier.at("village", answered.file)
+        assert courier.states("village") == {"accepted": 1, "offered": 1}
+    _taken, answered = courier.at_hub(first)
+    assert answered is not None
+    courier.at("village", answered.file)
+    assert courier.equal() and len(courier.digests()) == 2
+
+
+def test_a_receipt_that_was_lost_is_given_again_once(courier: Courier, tmp_path: Path) -> None:
+    """The device is past its receipts and still offers; meanwhile others have filled its stream further."""
+    courier.accept("village")
+    courier.trip("village", "village")
+    lost_receipt(courier, "village")
+    exported = courier.export("village").file
+    _taken, answered = courier.at_hub(exported)
+    assert answered is not None
+    before = content(tmp_path / "hub" / "hub.db")
+    courier.at_hub(exported)  # the new receipt is on its way: not another one
+    assert content(tmp_path / "hub" / "hub.db") == before
+    assert courier.at("village", answered.file).settled == 1
+
+
+def test_a_hub_that_lost_what_it_had_receipted_gets_it_by_stick(courier: Courier, tmp_path: Path) -> None:
+    """Its store was put back by hand; a device whose place is beyond it begins a new epoch."""
+    courier.accept("village")
+    courier.trip("village")
+    backup = tmp_path / "backup.db"
+    courier.hub.store.backup_to(backup)
+    later = courier.accept("village")
+    courier.trip("village", "village")
+    old = courier.export("village").file
+    courier.hands.forward(3_600_000)
+    courier.restore_hub(backup)
+    assert bytes.fromhex(later.case) not in courier.digests()
+    courier.trip("village")
+    assert courier.states("village") == {"accepted": 1, "pending": 1}
+    courier.trip("village", "village")
+    assert courier.equal() and bytes.fromhex(later.case) in courier.digests()
+    with courier.hub.store.read() as tx:
+        assert [one.code for one in notices.open_notices(tx)] == ["hub_restored"]
+        epoch = state.epoch_of(tx)
+    courier.at_hub(old)  # a greeting of the epoch that is over
+    with courier.hub.store.read() as tx:
+        assert state.epoch_of(tx) == epoch
+    assert courier.acked("village") == courier.length("village")
+
+
+def test_a_hub_clock_that_was_ahead_does_not_lock_a_device_out(courier: Courier) -> None:
+    """The hub once signed a time in the far future: the answer to our own last export still opens a new epoch."""
+    courier.accept("village")
+    courier.hands.forward(10**10)
+    courier.trip("village")
+    courier.hands.forward(-(10**10) + 7_200_000)
+    new_epoch(courier)
+    courier.accept("village")
+    courier.trip("village")
+    assert courier.equal() and courier.place("village")[1] == courier.length("village")
+
+
+def test_what_the_hub_still_lacks_was_not_carried(courier: Courier, tmp_path: Path) -> None:
+    """`--since-last` leaves out what went before, but not what the hub's answer says has not come."""
+    scan = tmp_path / "scan.jpg"
+    scan.write_bytes(seeds("scan")(64) * 2_000)
+    courier.accept("village", attachments=[scan])
+    lost = courier.export("village")
+    assert lost.chunks == 4 and courier.export("village", since_last=True).chunks == 0
+    with courier.nodes["village"].store.read() as tx:
+        chunks = dict(remembered.series(tx).files)
+        ops = outbox.unsettled(tx, limit=9)
+    assert list(chunks.values()) == [4] and len(ops) == 2
+    shutil.copy(courier.export("village", room=1).file, courier.pocket / "ops-only.ldb")
+    _taken, answered = courier.at_hub(courier.pocket / "ops-only.ldb")
+    assert answered is not None
+    courier.at("village", answered.file)
+    assert courier.export("village", since_last=True).chunks == 4
