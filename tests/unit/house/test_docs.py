@@ -1,0 +1,83 @@
+"""Docs that bite: every command stands in the manual, every page and decision that is named exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ops.cli.tree import app
+
+ROOT = Path(__file__).parents[3]
+PACKAGES = ("protocol", "conflict", "edge", "hub", "ops")
+PAGE = re.compile(r"docs/[a-z_/0-9.-]+\.md")
+LINK = re.compile(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)")
+
+
+def sources() -> list[Path]:
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def commands(group: Any, path: str = "") -> set[str]:
+    found: set[str] = set()
+    for name, command in group.commands.items():
+        words = f"{path} {name}".strip()
+        found |= commands(command, words) if hasattr(command, "commands") else {words}
+    return found
+
+
+def test_every_command_is_in_the_manual() -> None:
+    manual = (ROOT / "docs/operating/commands.md").read_text("utf-8")
+    missing = []
+    for words in sorted(commands(typer.main.get_command(app))):
+        group, _, name = words.rpartition(" ")
+        listed = re.search(rf"`{re.escape(words)}\b", manual) or (
+            name
+            and re.search(
+                rf"[`|\\ ]{re.escape(name)}[\\`| \[]", manual.split(f"## {group.split()[0] if group else ''}")[-1]
+            )
+        )
+        if not listed:
+            missing.append(words)
+    assert missing == []
+
+
+def test_commands_in_the_readme_exist() -> None:
+    known = commands(typer.main.get_command(app))
+    groups = {words.split()[0] for words in known}
+    wrong = []
+    for name in ("README.md", "README.zh-CN.md"):
+        for line in (ROOT / name).read_text("utf-8").splitlines():
+            for words in re.findall(r"(?:^\s+|`)liandong ([a-z]+(?: [a-z-]+)?)", line):
+                first, _, second = words.partition(" ")
+                if first not in groups or (words not in known and first not in known and second):
+                    wrong.append(f"{name}: {words}")
+    assert wrong == []
+
+
+def test_pages_that_modules_name_exist() -> None:
+    missing = {
+        f"{path.relative_to(ROOT).as_posix()}: {page}"
+        for path in sources()
+        for page in PAGE.findall(path.read_text("utf-8"))
+        if not (ROOT / page).exists()
+    }
+    assert missing == set()
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+    broken = [
+        f"{page.relative_to(ROOT).as_posix()}: {link}"
+        for page in pages
+        for link in LINK.findall(page.read_text("utf-8"))
+        if not (page.parent / link).exists()
+    ]
+    assert broken == []
+
+
+def test_decisions_are_numbered_once() -> None:
+    numbers = [path.name[:4] for path in (ROOT / "docs/decisions").glob("*.md")]
+    assert len(numbers) == len(set(numbers))
