@@ -3,7 +3,7 @@
 For: one spelling of every word that ops and views use, with its Chinese and English label.
 For the bodies too: BODY says what each kind of op carries, `check_body` holds an op to it.
 May not: say what is allowed when (status.py, powers.py).
-Spec: docs/conflict/words.md.  A new op kind also needs: labels.py, status.py, powers.py, matrix.py, explain.py.
+Spec: docs/conflict/words.md, docs/conflict/kinds.md.  A new op kind also needs: labels.py, status.py, powers.py, matrix.py, explain.py.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ __all__ = [
     "GRADES",
     "LEVELS",
     "OPENING",
+    "TERMS",
     "CaseKind",
     "ConclusionType",
     "FieldClass",
     "Level",
     "OpKind",
     "Role",
+    "Shape",
     "Status",
     "check_body",
     "label",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -10,12 +12,14 @@ from conflict.errors import BadBody, UnknownKind
 from conflict.kinds import (
     BODY,
     FINAL,
+    TERMS,
     CaseKind,
     ConclusionType,
     FieldClass,
     Level,
     OpKind,
     Role,
+    Shape,
     Status,
     check_body,
     label,
@@ -183,3 +187,18 @@ def test_an_unknown_kind_is_said_so() -> None:
 
 def test_every_status_is_somewhere() -> None:
     assert set(Status) - {Status.DRAFT} == EVERY
+
+
+def keys_of(shape: Shape) -> set[str]:
+    return {key if required else f"{key}?" for key, (_, required) in shape.items()}
+
+
+def test_the_page_of_bodies_is_the_table_of_bodies() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "conflict" / "kinds.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    said = {row[1].strip(" `"): (row[2].strip(), set(re.findall("`([a-z_0-9]+[?]?)`", row[3]))) for row in rows}
+    assert {kind: name for kind, (name, _) in said.items()} == {kind.value: label(kind) for kind in OpKind}
+    for kind in OpKind:
+        assert said[kind][1] == keys_of(BODY[kind]), kind
+    terms = re.search(r"`terms` \(.*?\): (.*?);", page, re.DOTALL)
+    assert terms and set(re.findall("`([a-z_]+[?]?)`", terms[1])) == keys_of(TERMS)
