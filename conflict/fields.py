@@ -78,13 +78,33 @@ class Fields:
     def __init__(self, history: History, rules: Mapping[FieldClass, FieldRule]) -> None:
         self._history = history
         self._rules = rules
-        self._values: dict[str, dict[int, str]] = {}
-        self._masks: dict[str, int] = {}
+        self._said: list[tuple[int, Mapping[str, str]]] = []  # not sorted by field yet
+        self._writers: set[int] = set()
+        self._by_field: dict[str, dict[int, str]] = {}
+        self._mask_of: dict[str, int] = {}
 
-    def add(self, index: int, field: str, value: str) -> None:
-        """The op at `index`, which was allowed, writes `value`."""
-        self._values.setdefault(field, {})[index] = value
-        self._masks[field] = self._masks.get(field, 0) | 1 << index
+    def add(self, index: int, fields: Mapping[str, str]) -> None:
+        """The op at `index`, which was allowed, writes these values."""
+        self._said.append((index, fields))
+        self._writers.add(index)
+
+    @property
+    def _values(self) -> dict[str, dict[int, str]]:
+        self._sort()
+        return self._by_field
+
+    @property
+    def _masks(self) -> dict[str, int]:
+        self._sort()
+        return self._mask_of
+
+    def _sort(self) -> None:
+        """Most cases are folded without anybody asking for a field: sorted by field only on demand."""
+        for index, fields in self._said:
+            for field, value in fields.items():
+                self._by_field.setdefault(field, {})[index] = value
+                self._mask_of[field] = self._mask_of.get(field, 0) | 1 << index
+        self._said.clear()
 
     def names(self) -> list[str]:
         """All fields ever written, sorted."""
@@ -92,6 +112,8 @@ class Fields:
 
     def rewritten(self) -> list[str]:
         """Fields written more than once, sorted: only about these can there be a conflict."""
+        if len(self._writers) < 2:
+            return []
         return sorted(field for field, values in self._values.items() if len(values) > 1)
 
     def standing(self, field: str, within: int, limit: int = OFFERED_MAX) -> tuple[Write, ...]:

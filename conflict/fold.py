@@ -121,10 +121,9 @@ class _Fold:
             found = None if field is None else self.fields.contested(field, sight.within)
             if field is not None and found is not None:
                 choice = op.body["choice"]
-                self.fields.add(index, field, choice if type(choice) is str else found[1][choice].value)
+                self.fields.add(index, {field: choice if type(choice) is str else found[1][choice].value})
         elif op.kind in (OpKind.AMEND, OpKind.SUPPLEMENT) or (op.opens and op.kind in OPENING):
-            for field, value in (op.body.get("fields") or {}).items():
-                self.fields.add(index, field, value)
+            self.fields.add(index, op.body.get("fields") or {})
 
 
 class _CausalPoint:

@@ -8,6 +8,7 @@ Spec: docs/protocol/canonical.md.  Vectors: tests/vectors/canonical/.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgpack
@@ -43,26 +44,63 @@ def decode(blob: bytes, *, bytes_max: int = BYTES_MAX) -> Any:
     if len(blob) > bytes_max:
         raise TooLarge(f"{len(blob)} bytes where at most {bytes_max} are allowed")
     try:
-        value = msgpack.unpackb(blob, raw=False, strict_map_key=False, object_pairs_hook=_unique, max_ext_len=0)
-    except (ValueError, TypeError, msgpack.exceptions.UnpackException, RecursionError) as error:
-        raise MalformedBytes(f"not canonical: {error}") from error
-    try:
-        again = encode(value)
-    except LocalProtocolError as error:
+        value = msgpack.unpackb(
+            blob,
+            raw=False,
+            strict_map_key=False,
+            object_pairs_hook=_map_in_order,
+            list_hook=_checked_list,
+            max_ext_len=0,
+        )
+        if type(value) not in _PLAIN:
+            _check_kinds((value,))
+        _check_depth(value, DEPTH_MAX)
+        again = msgpack.packb(value, use_bin_type=True)
+    except (ValueError, TypeError, OverflowError, msgpack.exceptions.UnpackException, RecursionError) as error:
         raise MalformedBytes(f"not canonical: {error}") from error
     if again != blob:
         raise MalformedBytes("not canonical: the same value has another byte form")
     return value
 
 
-def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+def _map_in_order(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A map whose keys come sorted, each once, all text or all integers from 0. Hooks raise ValueError."""
     table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError("a key occurs twice")
+    keys = list(table)
+    kinds = set(map(type, keys))
+    if len(keys) != len(pairs) or not (kinds <= {str} or (kinds == {int} and min(keys) >= 0)) or sorted(keys) != keys:
+        raise ValueError("the keys of a map are all text or all integers from 0, sorted, each once")
+    _check_kinds(table.values())
     return table
 
 
+def _checked_list(items: list[Any]) -> list[Any]:
+    _check_kinds(items)
+    return items
+
+
+def _check_kinds(items: Collection[Any]) -> None:
+    kinds = set(map(type, items))
+    if not kinds <= _KINDS:
+        raise ValueError("a value of a kind that has no canonical form")
+    if int in kinds and any(type(item) is int and not -INT_MAX <= item <= INT_MAX for item in items):
+        raise ValueError("an integer beyond 2^53")
+
+
+def _check_depth(value: Any, left: int) -> None:
+    """Containers only; scalars in the innermost allowed one are fine."""
+    kind = type(value)
+    if kind is not dict and kind is not list:
+        return
+    if left == 0 and value:
+        raise ValueError(f"nested deeper than {DEPTH_MAX} levels")
+    for item in value.values() if kind is dict else value:
+        if type(item) is dict or type(item) is list:
+            _check_depth(item, left - 1)
+
+
 _PLAIN = frozenset({str, bytes, bool, type(None)})
+_KINDS = _PLAIN | {int, list, dict}
 
 
 def _ordered(value: Any, depth: int) -> Any:
