@@ -19,7 +19,7 @@ STORE_NAME = "edge.db"
 SLIPS_NAME = "slips"
 CONFIG_VERSION = 1
 SOFTWARE = "0.1.0"  # told to the hub; the same as in pyproject.toml, a test compares them
-JOINING, JOINED = "joining", "joined"
+JOINING, JOINED, RENEWING = "joining", "joined", "renewing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class Config:
     """What a device is.
 
     `incarnation` is hex; `broker` a URL; `code_mark` the hash of the enrolment code that made the device, hex;
-    `state` is "joining" until the hub's answer is stored, then "joined"; `phone` is printed on slips, the office may
+    `state` is "joining" until the hub's answer is stored, then "joined", and "renewing" while new keys in an old
+    directory wait for the county (edge/incarnation.py); `phone` is printed on slips, the office may
     fill it in.
     """
 

@@ -20,7 +20,7 @@ from conflict.ledger.files import save_file
 from conflict.ledger.store import Store
 from conflict.ledger.views import find, heads, refold, view
 from conflict.powers import allowed, may_open
-from edge import memory, outbox
+from edge import incarnation, memory, outbox
 from edge.attachment import CASE_BYTES_MAX, FileToAttach
 from edge.clock import Clock, evidence
 from edge.due import keep_due
@@ -102,12 +102,13 @@ class Desk:
         self, tx: Connection, author: Actor, before: CaseView | None, steps: Steps, files: Sequence[FileToAttach]
     ) -> Saved:
         _check_room(before, files)
+        incarnation.need_current(tx, self.keys.incarnation)
         ops = self._sign(tx, author, before, steps)
         now_ms = self.clock.now_ms()
         outcomes = append_many(tx, ops, arrived_ms=now_ms, via=VIA)
         if any(outcome.state != "new" for outcome in outcomes):
             raise LocalProtocolError("an op of this device does not follow its own chain")
-        outbox.add(tx, ops, now_ms=now_ms)
+        outbox.add(tx, ops, now_ms=now_ms, base=incarnation.base(tx, self.keys.incarnation))
         for file in files:
             save_file(tx, file.data, now_ms=now_ms)
         after = refold(tx, [ops[0].case], fresh=ops)[0]

@@ -98,3 +98,15 @@ class HubProblem(RemoteProtocolError):
     """The hub says that it could not handle something of ours; its words are in the text."""
 
     code = "hub_problem"
+
+
+class Renewed(RefusedError):
+    """The device took new keys while this act was under way; nothing was saved, the next try works."""
+
+    code = "renewed"
+
+
+class NeedsCode(RefusedError):
+    """The device goes on under new keys that the county takes only with a new enrolment code."""
+
+    code = "needs_code"

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from conflict.ledger.store import open_store
-from edge import memory
+from edge import incarnation, memory
 from edge.clock import Clock
-from edge.config import CONFIG_NAME, JOINED, JOINING, STORE_NAME, Config, read_config, write_config
+from edge.config import CONFIG_NAME, JOINED, JOINING, RENEWING, STORE_NAME, Config, read_config, write_config
 from edge.errors import AlreadyJoined, JoinRefused
 from edge.identity import (
+    KEYS_NAME,
     BrokerAccount,
     has_keys,
     read_card,
@@ -45,6 +46,8 @@ from protocol.schedule import delays_s
 from protocol.trust import HubCard, Trust, fingerprint, spoken
 
 CONNECT_S = 15.0  # without a connection for so long a person is told
+PART_TAKEN = "device_part_taken"  # the hub's word for keys whose case numbers could equal an earlier device's
+PART_TRIES = 4
 ASK_AGAIN_S = 5.0  # between two sendings of the request: the broker may drop one
 DOMAIN_MARK = b"liandong code mark v1"
 _T = TypeVar("_T")
@@ -74,6 +77,9 @@ def prepare(directory: Path, code_text: str, card: HubCard | None = None) -> tup
         code.check_card(card)
     if (directory / CONFIG_NAME).exists():
         config = read_config(directory)
+        if config.state == RENEWING and not config.code_mark and config.office == code.office:
+            config = replace(config, code_mark=mark, broker=code.broker)
+            write_config(directory, config)
         if config.code_mark != mark:
             raise AlreadyJoined(
                 f"{directory} already holds a device of office {config.office}; choose an empty directory.",
@@ -120,6 +126,7 @@ def finish(directory: Path, answer_blob: bytes, clock: Clock) -> Joined:
     trust = Trust.of(card)
     answer = open_answer(answer_blob, keys=keys, trust=trust)
     if answer.refused:
+        _note_refusal(directory, config, answer)
         raise JoinRefused(
             f"The hub refused this device: {answer.reason or answer.refused}.",
             f"县中心拒绝了本设备入网：{answer.reason or answer.refused}",
@@ -129,6 +136,17 @@ def finish(directory: Path, answer_blob: bytes, clock: Clock) -> Joined:
     _make_store(directory, answer, trust, clock)
     write_config(directory, replace(config, state=JOINED))
     return joined(directory)
+
+
+def _note_refusal(directory: Path, config: Config, answer: JoinAnswer) -> None:
+    """Leave the directory so that the next try can be another one."""
+    if config.state == RENEWING:
+        with open_store(directory / STORE_NAME) as store, store.write() as tx:
+            incarnation.refused(tx, answer.reason or answer.refused)
+        write_config(directory, replace(config, code_mark=""))
+    elif answer.refused == PART_TAKEN and config.state == JOINING:
+        (directory / CONFIG_NAME).unlink()
+        (directory / KEYS_NAME).unlink()  # nothing was signed with them yet; the next try draws others
 
 
 def joined(directory: Path) -> Joined:
@@ -143,6 +161,17 @@ def join_by_broker(directory: Path, code_text: str, clock: Clock, *, card: HubCa
 
     Raises:  as `prepare` and `finish`; TransportError (`offline`) if no hub answers in time: run it again later.
     """
+    for _ in range(PART_TRIES):
+        try:
+            return _join_once(directory, code_text, clock, card=card, timeout_s=timeout_s)
+        except JoinRefused as error:
+            if error.facts.get("reason") != PART_TAKEN or read_state(directory) == RENEWING:
+                raise
+            log.info("another device of the office has this part of case numbers; drawing other keys")
+    return _join_once(directory, code_text, clock, card=card, timeout_s=timeout_s)
+
+
+def _join_once(directory: Path, code_text: str, clock: Clock, *, card: HubCard | None, timeout_s: float) -> Joined:
     config, code, keys = prepare(directory, code_text, card)
     if config.state == JOINED:
         return joined(directory)
@@ -227,6 +256,11 @@ class _Conversation:
         )
 
 
+def read_state(directory: Path) -> str:
+    """The state of a directory; "" while it has no configuration."""
+    return read_config(directory).state if (directory / CONFIG_NAME).exists() else ""
+
+
 def _make_store(directory: Path, answer: JoinAnswer, trust: Trust, clock: Clock) -> None:
     with open_store(directory / STORE_NAME, create=True) as store:
         store.ensure(COMPONENT)
@@ -239,3 +273,4 @@ def _make_store(directory: Path, answer: JoinAnswer, trust: Trust, clock: Clock)
                 except StaleDocument as error:
                     log.info("a document of an earlier answer was passed over: %s", error.text)
             memory.learn_hub_time(tx, answer.hub_ms, clock, fresh=False)
+            incarnation.admitted(tx)

@@ -14,20 +14,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from conflict.ledger.errors import AlreadyRunning
 from conflict.ledger.store import Store, daemon_lock, open_store
-from edge import memory, outbox
+from edge import incarnation, memory, outbox
 from edge.clock import Clock
-from edge.config import JOINED, STORE_NAME, Config, read_config
-from edge.errors import NotANode
+from edge.config import JOINED, RENEWING, STORE_NAME, Config, read_config
+from edge.errors import NeedsCode, NotANode
 from edge.identity import read_account, read_card, read_keys
 from edge.reference import Reference
 from edge.schema import COMPONENT
 from edge.service import Service
 from edge.staff import Staff
 from edge.status import status
+from protocol.errors import LiandongError
 from protocol.keys import DeviceKeys
 from protocol.trust import HubCard, Trust
 
@@ -39,6 +40,7 @@ CA_NAME = "broker-ca.pem"  # put there by whoever runs a broker with an authorit
 JOIN_TIMEOUT_S = 60.0
 SYNC_TIMEOUT_S = 60.0
 DAEMON_LOOK_S = 0.1
+RENEWAL_LOOK_S = 2.0  # how often a daemon that waits for a code looks again
 
 log = logging.getLogger("liandong.edge")
 
@@ -80,12 +82,12 @@ def open_node(directory: Path, clock: Clock, *, check: bool = False) -> Node:
     Raises:  NotANode (none there, or still joining), BadConfig, StoreError and its kin.
     """
     config = read_config(directory)
-    if config.state != JOINED:
+    if not incarnation.is_open(config.state):
         raise NotANode(
             "This device has not finished joining; run `liandong edge join` with its code again.",
             "本设备尚未完成入网，请用入网码再次运行 liandong edge join。",
         )
-    keys, card = read_keys(directory), read_card(directory)
+    card = read_card(directory)
     store = open_store(directory / STORE_NAME, check=check)
     try:
         store.ensure(COMPONENT)
@@ -93,6 +95,8 @@ def open_node(directory: Path, clock: Clock, *, check: bool = False) -> Node:
         with store.read() as tx:
             for certificate in memory.certificates(tx):
                 reference.renew(certificate)
+        incarnation.settle(directory, store, reference, now_ms=clock.now_ms())
+        config, keys = read_config(directory), read_keys(directory)
     except BaseException:
         store.close()
         raise
@@ -108,8 +112,11 @@ def join(
 
     May be repeated after any break. Raises: as edge.join.join_by_broker; TransportError if the line is down.
     """
-    from edge.join import join_by_broker
+    from edge.join import join_by_broker, read_state
 
+    if read_state(directory) == JOINED:
+        with open_node(directory, clock) as node:
+            renew_if_due(node)
     made = join_by_broker(directory, code, clock, card=card, timeout_s=timeout_s)
     with open_node(directory, clock) as node:
         with node.store.read() as tx:
@@ -126,9 +133,44 @@ def sync_once(node: Node, *, timeout_s: float = SYNC_TIMEOUT_S) -> Round:
     """
     try:
         with daemon_lock(node.directory):
-            return _loop(node).run_once(timeout_s)
+            return _sync_as_whoever(node, timeout_s)
     except AlreadyRunning:
         return _await_daemon(node, timeout_s)
+
+
+def _sync_as_whoever(node: Node, timeout_s: float) -> Round:
+    """One round; where it shows that the old name must not go on, new keys, the county's word, and a round more."""
+    if node.config.state != RENEWING:
+        done = _loop(node).run_once(timeout_s)
+        if not renew_if_due(node):
+            return done
+    with open_node(node.directory, node.clock) as renewed:
+        _succeed(renewed, timeout_s, threading.Event())
+    with open_node(node.directory, node.clock) as joined:
+        return _loop(joined).run_once(timeout_s)
+
+
+def renew_if_due(node: Node) -> bool:
+    """Take new keys if the hub holds another history under this device's name, or has frozen it."""
+    with node.store.read() as tx:
+        why = incarnation.due(tx, node.reference, node.keys.incarnation)
+    if why:
+        incarnation.renew(node.directory, node.store, node.reference, why=why, now_ms=node.clock.now_ms())
+    return bool(why)
+
+
+def _succeed(node: Node, timeout_s: float, stop: threading.Event) -> None:
+    """Ask the county to take the new keys by the word of the old ones. Raises JoinRefused, NeedsCode, TransportError."""
+    from edge.succession import ask
+
+    with node.store.read() as tx:
+        pending = incarnation.renewal(tx)
+    if pending and pending[2]:
+        raise NeedsCode(
+            f"The county must give this device a new code ({pending[2]}); then: liandong edge join --code CODE here.",
+            f"请向县中心申请新的入网码（{pending[2]}），并在本目录运行 liandong edge join --code 入网码。",
+        )
+    ask(node.directory, node.reference.trust, node.config.broker, node.clock, timeout_s=timeout_s, stop=stop)
 
 
 def _await_daemon(node: Node, timeout_s: float) -> Round:
@@ -150,11 +192,51 @@ def _unsettled(node: Node) -> int:
 
 
 def run(node: Node, stop: threading.Event) -> None:
-    """The daemon: synchronise until `stop` is set (SIGTERM sets it, see ops/). Raises AlreadyRunning."""
+    """The daemon: synchronise until `stop` is set (SIGTERM sets it, see ops/). Raises AlreadyRunning.
+
+    Where the county shows that this device's name has another history, it goes on under new keys by itself.
+    """
     with daemon_lock(node.directory):
         log.info("device %s of office %s is running", node.config.incarnation, node.config.office)
-        _loop(node).run_forever(stop)
+        while not stop.is_set():
+            with open_node(node.directory, node.clock) as now:
+                if now.config.state == RENEWING:
+                    _await_county(now, stop)
+                else:
+                    _loop(now).run_forever(cast(threading.Event, Watch(now, stop)))
+                    renew_if_due(now)
         log.info("stopped")
+
+
+def _await_county(node: Node, stop: threading.Event) -> None:
+    """Have the new keys taken; a refusal or a dead line is tried again or waited out, `case` commands work beside."""
+    try:
+        _succeed(node, JOIN_TIMEOUT_S, stop)
+    except LiandongError as error:
+        log.warning("not taken by the county yet: %s", error.text)
+        stop.wait(RENEWAL_LOOK_S)
+
+
+class Watch:
+    """The sync loop's `stop`: also set once this device must go on under another name, or has taken one."""
+
+    def __init__(self, node: Node, stop: threading.Event) -> None:
+        self._node, self._stop = node, stop
+        self._version, self._over = -1, False
+
+    def is_set(self) -> bool:
+        return self._stop.is_set() or self._is_over()
+
+    def wait(self, timeout: float) -> bool:
+        return self._stop.wait(timeout)
+
+    def _is_over(self) -> bool:
+        version = self._node.store.data_version()
+        if version != self._version:
+            self._version = version
+            with self._node.store.read() as tx:
+                self._over = bool(incarnation.due(tx, self._node.reference, self._node.keys.incarnation))
+        return self._over
 
 
 def _loop(node: Node) -> SyncLoop:

@@ -39,10 +39,13 @@ class Entry:
     offers: int
 
 
-def add(tx: Connection, ops: Sequence[Op], *, now_ms: int) -> None:
-    """Queue ops of this device, in the transaction that appends them to the ledger."""
+def add(tx: Connection, ops: Sequence[Op], *, now_ms: int, base: int = 0) -> None:
+    """Queue ops of this device, in the transaction that appends them to the ledger.
+
+    Args:    base: added to their numbers to have their places (edge/incarnation.py: a device with an earlier name).
+    """
     rows = [
-        {"seq": op.seq, "op_id": op.id, "case_id": op.case, "state": "pending", "since_ms": now_ms, "offers": 0}
+        {"seq": base + op.seq, "op_id": op.id, "case_id": op.case, "state": "pending", "since_ms": now_ms, "offers": 0}
         for op in ops
     ]
     tx.execute(insert(outbox), rows)

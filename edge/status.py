@@ -18,7 +18,7 @@ from conflict.ledger.schema import ops
 from conflict.ledger.views import op as stored_op
 from conflict.ledger.views import view_rows
 from conflict.ledger.waiting import missing_parents
-from edge import aside, memory, outbox
+from edge import aside, incarnation, memory, outbox
 from edge.clock import Clock, implausible
 from edge.config import SOFTWARE
 from edge.slip import county_time
@@ -91,6 +91,7 @@ def banners(tx: Connection, clock: Clock) -> list[dict[str, str]]:
                 "已超过三天未与县中心联系，业务可继续办理，请检查网络。",
             )
         )
+    found += _renewal_banner(tx)
     hub_state = get_meta(tx, memory.HUB_STATE, "active")
     if hub_state in ("revoked", "frozen"):
         found.append(
@@ -118,6 +119,24 @@ def banners(tx: Connection, clock: Clock) -> list[dict[str, str]]:
             )
         )
     return found
+
+
+def _renewal_banner(tx: Connection) -> list[dict[str, str]]:
+    pending = incarnation.renewal(tx)
+    if pending is None:
+        return []
+    why, _since, reason = pending
+    cause, cause_zh = {
+        incarnation.RESTORED: ("an older copy of it was put back", "曾恢复旧备份"),
+        incarnation.COPIED: ("its disk runs a second time somewhere", "磁盘可能被复制"),
+        incarnation.REBUILT: ("its store was damaged and rebuilt", "数据库损坏后已重建"),
+    }.get(why, ("of an earlier fault", "曾发生故障"))
+    if not reason:
+        text = f"This device goes on under new keys because {cause}; the county is asked at the next contact. Work goes on."
+        return [_banner("renewing", text, f"本设备因{cause_zh}已更换密钥，下次联系时向县中心登记，业务可继续办理。")]
+    text = f"This device has new keys because {cause}, and the county wants a new code: liandong edge join --code CODE."
+    text_zh = f"本设备因{cause_zh}已更换密钥，须向县中心申请新入网码后重新入网；业务可继续办理，数据不会丢失。"
+    return [_banner("needs_code", text, text_zh)]
 
 
 def _password_banner(node: Node) -> list[dict[str, str]]:

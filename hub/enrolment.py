@@ -14,14 +14,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, update
 
+from conflict.numbers import device_part
 from hub import broker_accounts, documents, notices, refusals, schema
 from hub.config import Config
-from hub.errors import CodeExpired, CodeUnknown, CodeUsed, UnknownDevice, UnknownOffice
+from hub.errors import CodeExpired, CodeUnknown, CodeUsed, DevicePartTaken, UnknownDevice, UnknownOffice
 from hub.turn import take_turn
 from protocol import topics
 from protocol.carriers.accounts import join_account
 from protocol.enrol import SECRET_BYTES, EnrolCode, JoinAnswer, JoinRequest
-from protocol.errors import RemoteProtocolError
+from protocol.errors import LiandongError, RemoteProtocolError
 from protocol.keys import DeviceKeys, incarnation_of
 from protocol.roster import ACTIVE, FROZEN, REVOKED, Device, Office, Roster
 from protocol.trust import fingerprint, spoken
@@ -110,35 +111,45 @@ def admit(
     try:
         used_before = _redeem(tx, shelf.roster, request, incarnation, now_ms)
     except (RemoteProtocolError, UnknownOffice) as error:
-        one = refusals.Refusal("join", incarnation, error.code, error.text_zh, incarnation, request.office)
-        refusals.record(tx, one, now_ms=now_ms)
-        refused = JoinAnswer(request.county, request.office, incarnation, error.code, error.text_zh, "", "", now_ms)
-        return Admission(refused, False, ())
+        return turn_away(tx, request, incarnation, error, now_ms=now_ms)
     if not used_before:
-        device = Device(
-            incarnation=incarnation,
-            office=request.office,
-            role="edge",
-            sign_public=request.sign_public,
-            seal_public=request.seal_public,
-            suite=request.suite,
-            since_ms=now_ms,
-            label=request.label[:LABEL_MAX],
-        )
+        device = device_of(request, incarnation, now_ms)
         shelf.change_roster(tx, keys, lambda roster: roster.put_device(device), now_ms=now_ms)
+    papers = shelf.whole() if with_documents else ()
+    return let_in(request, incarnation, new=not used_before, now_ms=now_ms, papers=papers)
+
+
+def turn_away(
+    tx: Connection, request: JoinRequest, incarnation: bytes, error: LiandongError, *, now_ms: int
+) -> Admission:
+    """The answer that says why not, recorded as a refusal."""
+    one = refusals.Refusal("join", incarnation, error.code, error.text_zh, incarnation, request.office)
+    refusals.record(tx, one, now_ms=now_ms)
+    refused = JoinAnswer(request.county, request.office, incarnation, error.code, error.text_zh, "", "", now_ms)
+    return Admission(refused, False, ())
+
+
+def let_in(
+    request: JoinRequest, incarnation: bytes, *, new: bool, now_ms: int, papers: tuple[bytes, ...] = ()
+) -> Admission:
+    """The answer to a machine that is a device now, with a new broker password."""
     user, password = topics.mailbox(incarnation), broker_accounts.new_password()
-    answer = JoinAnswer(
-        request.county,
-        request.office,
-        incarnation,
-        "",
-        "",
-        user,
-        password,
-        now_ms,
-        shelf.whole() if with_documents else (),
+    answer = JoinAnswer(request.county, request.office, incarnation, "", "", user, password, now_ms, papers)
+    return Admission(answer, new, ((user, password),))
+
+
+def device_of(request: JoinRequest, incarnation: bytes, now_ms: int) -> Device:
+    """The roster's entry for who asks."""
+    return Device(
+        incarnation=incarnation,
+        office=request.office,
+        role="edge",
+        sign_public=request.sign_public,
+        seal_public=request.seal_public,
+        suite=request.suite,
+        since_ms=now_ms,
+        label=request.label[:LABEL_MAX],
     )
-    return Admission(answer, not used_before, ((user, password),))
 
 
 def set_state(
@@ -202,8 +213,19 @@ def _redeem(tx: Connection, roster: Roster, request: JoinRequest, incarnation: b
     device = roster.device(incarnation)
     if device is not None:
         raise CodeUsed("These keys already belong to a device of the county.", "该设备密钥已登记，请重新生成。")
+    _need_own_part(roster, request.office, incarnation)
     tx.execute(update(schema.code).where(schema.code.c.hash == mark).values(used_ms=now_ms, device=incarnation))
     return False
+
+
+def _need_own_part(roster: Roster, office: str, incarnation: bytes) -> None:
+    """Case numbers of an office are unique for certain: no two of its devices, present or past, share the device part."""
+    part = device_part(incarnation)
+    if any(device_part(one.incarnation) == part for one in roster.devices_of(office)):
+        raise DevicePartTaken(
+            "An earlier device of the office has the same part of case numbers; draw other keys.",
+            "与本机构已有设备的编号段相同，请重新生成密钥。",
+        )
 
 
 def write_accounts(directory: Path, accounts: Iterable[tuple[str, str]]) -> None:

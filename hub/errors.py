@@ -80,3 +80,21 @@ class WrongRole(RemoteProtocolError):
     """An op that claims a role which its author's device does not have."""
 
     code = "wrong_role"
+
+
+class SuccessionRefused(RemoteProtocolError):
+    """A machine asks to follow a device's name that may not be followed (frozen, revoked, followed, unknown)."""
+
+    code = "succession_refused"
+
+
+class DevicePartTaken(RemoteProtocolError):
+    """A joining machine whose case numbers could equal those of an earlier device of its office; it draws new keys."""
+
+    code = "device_part_taken"
+
+
+class AnotherHub(StoreError):
+    """Devices have heard a hub that began later than this store: this is an old copy, and it stops."""
+
+    code = "another_hub"

@@ -10,12 +10,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from conflict.ledger.store import Store
-from hub import enrolment, refusals
+from hub import enrolment, refusals, succession
 from hub.documents import Shelf
 from protocol.enrol import open_request, seal_answer
 from protocol.envelope import envelope_id
 from protocol.errors import RemoteProtocolError, WrongRecipient
 from protocol.keys import DeviceKeys
+from protocol.succession import is_succession
 
 
 class Joins:
@@ -44,7 +45,10 @@ class Joins:
         try:
             with self._store.write() as tx:
                 self._shelf.refresh(tx)
-                done = enrolment.admit(tx, self._shelf, self._keys, request, now_ms=now_ms, with_documents=False)
+                if is_succession(request):
+                    done = succession.admit(tx, self._shelf, self._keys, request, now_ms=now_ms)
+                else:
+                    done = enrolment.admit(tx, self._shelf, self._keys, request, now_ms=now_ms, with_documents=False)
         except BaseException:
             self._shelf.reset()
             raise

@@ -40,6 +40,7 @@ from protocol.link import (
 )
 from protocol.messages import Announce, Chunk, Compare, Problem, Stream
 from protocol.roster import REVOKED, Device
+from protocol.succession import is_request
 
 _log = logging.getLogger("liandong.hub")
 
@@ -173,7 +174,7 @@ class SyncLoop:
     def _receive(self, topic: str, payload: bytes, mono_ms: int) -> list[Arrival]:
         """What one payload brings. Raises RemoteProtocolError if it is not from a device of ours."""
         box = topics.mailbox_of(topic)
-        if box.startswith(f"{topics.JOIN_USER}-"):
+        if box.startswith(f"{topics.JOIN_USER}-") or is_request(payload):
             sealed, changed = self._joins.answer(box, payload, now_ms=self._now_ms())
             if sealed is not None:
                 self._carrier.publish(topics.down(self._space, box), sealed)

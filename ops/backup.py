@@ -25,7 +25,7 @@ from protocol.errors import InputError, RefusedError
 FORMAT = "liandong backup"
 VERSION = 1
 MANIFEST = "manifest.json"
-MARKER = "restored.json"  # in a restored directory until its daemon has settled with its peer
+MARKER = "restored.json"  # in a restored hub's directory until its daemon has begun a new epoch
 FILES_MAX = 100_000
 MANIFEST_BYTES_MAX = 32 * 1024 * 1024
 PIECE = 1024 * 1024
@@ -74,8 +74,8 @@ def backup(directory: Path, target: Path, *, now_ms: int) -> dict[str, Any]:
 def restore(source: Path, directory: Path, *, now_ms: int) -> dict[str, Any]:
     """Put the node of a backup file into `directory`, whole or not at all, and mark it as restored.
 
-    The mark keeps its daemon from going on under the old name before it has asked its peer what it had already said
-    (a restored machine that continues its own numbering would contradict itself).
+    A restored machine that continued its own numbering would contradict itself. So an office's device has new keys from
+    the first moment, and asks the county to take them; a hub has a mark and begins a new epoch at its next start.
 
     Returns: the manifest of the backup.
     Raises:  DirectoryInUse, BackupDamaged.
@@ -91,8 +91,11 @@ def restore(source: Path, directory: Path, *, now_ms: int) -> dict[str, Any]:
         with tarfile.open(source, "r:") as archive:
             for entry in manifest["files"]:
                 _unpack(archive, entry, room)
+        if manifest["kind"] == "edge":
+            _renew(room, now_ms)
         mark = {"restored_ms": now_ms, "backup_made_ms": manifest["made_ms"], "incarnation": manifest["incarnation"]}
-        write_durably(room / MARKER, json.dumps(mark).encode(), mode=PRIVATE)
+        if manifest["kind"] == "hub":
+            write_durably(room / MARKER, json.dumps(mark).encode(), mode=PRIVATE)
         node = find_node(room)
         with node.open_store(check=True):
             pass
@@ -104,6 +107,19 @@ def restore(source: Path, directory: Path, *, now_ms: int) -> dict[str, Any]:
         raise
     sync_directory(directory.parent)
     return manifest
+
+
+def _renew(directory: Path, now_ms: int) -> None:
+    """Nobody ever signs under the old name here again: what it said after the backup is out in the world."""
+    from edge import incarnation
+    from edge.clock import machine_clock
+    from edge.config import JOINING, read_config
+    from edge.main import open_node
+
+    if read_config(directory).state == JOINING:
+        return
+    with open_node(directory, machine_clock(lambda: now_ms), check=True) as node:
+        incarnation.renew(directory, node.store, node.reference, why=incarnation.RESTORED, now_ms=now_ms)
 
 
 def _belongings(directory: Path, store_name: str) -> Iterator[tuple[str, Path]]:

@@ -19,7 +19,7 @@ from conflict.ledger.files import declare_file, put_chunk
 from conflict.ledger.meta import put_meta
 from conflict.ledger.store import Store
 from conflict.ledger.views import refold
-from edge import aside, memory, outbox
+from edge import aside, incarnation, memory, outbox
 from edge.clock import Clock
 from edge.due import keep_due, reckon_all
 from edge.errors import HubProblem
@@ -56,7 +56,8 @@ class Intake:
             memory.learn_hub_time(tx, welcome.hub_ms, self._clock, fresh=True)
             put_meta(tx, memory.HUB_STATE, welcome.state)
             if memory.holds_op(tx, self._keys.incarnation, welcome.held_seq, welcome.held_id):
-                return outbox.reopen(tx, welcome.held_seq, now_ms=now_ms)
+                start = incarnation.base(tx, self._keys.incarnation)
+                return outbox.reopen(tx, start + welcome.held_seq, now_ms=now_ms)
             put_meta(tx, memory.OTHER_HISTORY, [welcome.held_seq, welcome.held_id])
             return 0
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from conflict.ledger.meta import put_meta
 from conflict.ledger.receipts import OpOutcome, ops_in_run, outcomes_of, save_outcomes, save_receipt
-from edge import memory, outbox
+from edge import incarnation, memory, outbox
 from edge.clock import Clock
 from protocol.receipt import AcceptedRun, Receipt, open_receipt
 from protocol.trust import Trust
@@ -32,7 +32,7 @@ def take_receipt(tx: Connection, blob: bytes, trust: Trust, own: bytes, clock: C
     for run in receipt.accepted:
         words += _accepted(tx, receipt, run, own)
     save_outcomes(tx, words)
-    if receipt.author == own:
+    if receipt.author in incarnation.own(tx, own):
         outbox.settle(tx, outcomes_of(tx, [word.op_id for word in words]).values(), now_ms=now_ms)
     memory.learn_hub_time(tx, receipt.hub_ms, clock, fresh=False)
     return receipt
