@@ -36,6 +36,17 @@ def declare(tx: Connection, ops: Iterable[Op], *, now_ms: int) -> None:
     insert_new(tx, schema.file_source, rows)
 
 
+def also_from(tx: Connection, ops: Iterable[Op], device: bytes) -> None:
+    """A device carried these ops for others: the files that they name, if wanted, may be asked from it too."""
+    rows = []
+    for op in ops:
+        for sha256, size in named(op) if op.kind in NAMING else ():
+            here = (schema.file_source.c.sha256 == sha256) & (schema.file_source.c.case_id == op.case)
+            if tx.execute(select(schema.file_source.c.size).where(here).limit(1)).first() is not None:
+                rows.append({"sha256": sha256, "device": device, "case_id": op.case, "size": size})
+    insert_new(tx, schema.file_source, rows)
+
+
 def wanted_from(tx: Connection, device: bytes, *, limit: int = WANTS_MAX) -> list[tuple[bytes, list[list[int]]]]:
     """Hash and missing ranges of what the hub lacks and this device's ops name, longest wanted first."""
     query = (

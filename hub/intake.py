@@ -142,7 +142,14 @@ class Intake:
                 gate = self._checker.begin(fitting, self._shelf.roster)
                 work.reject([*rejected, *misfits])
                 work.take([op for op, _arrival in fitting], via=via)
-                work.answer_again([op for op, arrival in pairs if op.id in stored and arrival.answer_repeats])
+                carried = _carried(pairs, {op.id for op, _arrival in fitting} | set(stored) | set(aside))
+                for sender, ops in carried.items():
+                    work.carried(sender, ops)
+                foreign = {op.id for ops in carried.values() for op in ops}
+                again = [op for op, arrival in pairs if arrival.answer_repeats]
+                work.answer_again(
+                    [op for op in again if op.id in stored or (op.id in aside and op.id in foreign)], carried=foreign
+                )
                 work.finish()
                 gate.hold()
         except BaseException as error:
@@ -172,6 +179,15 @@ class Intake:
 
     def _work(self, tx: Connection) -> Work:
         return Work(tx, self._keys, self._shelf, now_ms=self._now_ms())
+
+
+def _carried(pairs: Sequence[Pair], authentic: set[bytes]) -> dict[bytes, list[Op]]:
+    """The authentic ops that somebody else than their author handed in, by who did."""
+    found: dict[bytes, list[Op]] = {}
+    for op, arrival in pairs:
+        if op.device != arrival.sender and op.id in authentic:
+            found.setdefault(arrival.sender, []).append(op)
+    return found
 
 
 def _stored(tx: Connection, pairs: Sequence[Pair]) -> dict[bytes, bool]:

@@ -8,7 +8,7 @@ Spec: docs/operating/hub.md, "Intake".  Decision: docs/decisions/0083-one-transa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from conflict.ledger import schema as ledger
 from conflict.ledger.append import Outcome, append_many, touched
 from conflict.ledger.statements import steps
 from conflict.ledger.views import heads, ops_by_id, refold
-from hub import contents, duplicates, held, judge, notices, refusals, streams, upward_link
+from hub import carriers, contents, duplicates, held, judge, notices, refusals, streams, upward_link
 from hub.arrival import Rejected
 from hub.author import HUB_STAFF, Author
 from hub.documents import Shelf
@@ -108,8 +108,25 @@ class Work:
         self.take([op], via="hub")
         return op
 
-    def answer_again(self, ops: Sequence[Op]) -> None:
-        """Receipts once more for ops that were settled before. One that waits is not settled and gets none."""
+    def carried(self, sender: bytes, ops: Sequence[Op]) -> None:
+        """Ops that a device handed in for offices below its own: it gets the receipts too, and may have their files.
+
+        After `take`. Own ops of the sender, and those of offices that are not below it, are passed over.
+        """
+        roster = self._shelf.roster
+        device = roster.device(sender)
+        foreign = [op for op in ops if op.device != sender]
+        if not foreign or device is None or device.state == REVOKED:
+            return
+        mine = [op for op in foreign if carriers.is_above(roster, device.office, op.office)]
+        carriers.note(self.tx, device.office, {op.office for op in mine})
+        contents.also_from(self.tx, mine, sender)
+
+    def answer_again(self, ops: Sequence[Op], *, carried: Collection[bytes] = ()) -> None:
+        """Receipts once more for ops that were settled before. One that waits is not settled and gets none.
+
+        Args:    carried: ids of those that somebody else than their author offers, who learns of waits only now.
+        """
         known = outcomes_kept.outcomes_of(self.tx, [op.id for op in ops])
         for op in ops:
             before = known.get(op.id)
@@ -117,6 +134,8 @@ class Work:
                 self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, ACCEPTED))
             elif before.outcome == REFUSED:
                 self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, REFUSED, before.code, before.reason))
+            elif op.id in carried:
+                self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, WAITING, before.code))
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Record what is not authentic. Where the sender names itself as the author it gets a receipt that says so."""
@@ -132,13 +151,15 @@ class Work:
         roster = self._shelf.roster
         first: dict[str, list[Item]] = {}
         made = receipts_for(self.verdicts, county=self._keys.county, hub_ms=self.now_ms)
+        carrying = carriers.carriers(self.tx) if made else {}
         for author, some in made.items():
             device = roster.device(author)
             if device is None or device.role != "edge":
                 continue
             blobs = [sign_receipt(receipt, self._keys) for receipt in some]
             self.receipts += blobs
-            first.setdefault(device.office, []).extend(streams.receipt_item(blob) for blob in blobs)
+            for office in (device.office, *carrying.get(device.office, ())):
+                first.setdefault(office, []).extend(streams.receipt_item(blob) for blob in blobs)
         for office, items in self._down.items():
             first.setdefault(office, []).extend(items)
         streams.extend(self.tx, first)

@@ -15,16 +15,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from protocol import chunks, messages
-from protocol.envelope import Opened, seal_envelope
+from protocol.envelope import Opened, envelope_id, seal_envelope
 from protocol.keys import DeviceKeys
-from protocol.messages import Ack, Announce, Chunk, Compare, Hello, Message, Ops, Problem, Stream, Want, Welcome
+from protocol.messages import Ack, Announce, Chunk, Compare, Held, Hello, Message, Ops, Problem, Stream, Want, Welcome
+from protocol.offers import (
+    BATCH_PLAIN_BYTES_FIRST,
+    SETTLE_MS,
+    WINDOW_ENVELOPES,
+    Offers,
+    OpsSource,
+)
+from protocol.offers import BATCH_PLAIN_BYTES_MAX as BATCH_PLAIN_BYTES_MAX
 from protocol.roster import Device
 from protocol.schedule import backoff_ms
 
-BATCH_PLAIN_BYTES_MAX = 60_000  # of ops or stream items; even incompressible it fits one envelope
-BATCH_PLAIN_BYTES_FIRST = 16_000  # a thin line is tried with less
-WINDOW_ENVELOPES = 4  # offered and not yet settled
-SETTLE_MS = 20_000  # without a receipt for so long, what was offered is offered again
 HELLO_MS = 10_000  # without a welcome for so long, greet again
 HEARTBEAT_MS = 45_000  # silence after which a device greets again
 DEAD_MS = 60_000  # a greeting unanswered for so long: the line is dead although it looks alive
@@ -56,15 +60,10 @@ class Contents(Protocol):
         """(size of the whole, bytes of this piece), or None if not held."""
 
 
-class EdgeSource(Contents, Protocol):
+class EdgeSource(Contents, OpsSource, Protocol):
     """What an edge's link reads from its store."""
 
     def hello(self) -> HelloState: ...
-
-    def offers(self, after: int, *, bytes_max: int, count_max: int) -> list[tuple[int, bytes]]:
-        """Unsettled ops behind outbox position `after`, at least one if there is any, in order of position."""
-
-    def lowest_unsettled(self) -> int | None: ...
 
 
 class HubSource(Contents, Protocol):
@@ -111,6 +110,13 @@ class AckArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldArrived:
+    """A township holds all that was offered to it up to this position of our own."""
+
+    pos: int
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentsOffered:
     """[kind, version, base_version, sha256, size] each."""
 
@@ -141,6 +147,7 @@ Event = (
     | OpsArrived
     | StreamArrived
     | AckArrived
+    | HeldArrived
     | DocumentsOffered
     | ChunkArrived
     | CompareArrived
@@ -206,7 +213,7 @@ class _Side:
 
 
 class EdgeLink(_Side):
-    """A device's conversation with its hub."""
+    """A device's conversation with its hub, or with its township in the hub's place."""
 
     def __init__(
         self, *, keys: DeviceKeys, peer: Device, fraction: Callable[[], float], random_bytes: Callable[[int], bytes]
@@ -219,11 +226,7 @@ class EdgeLink(_Side):
         self._greet_ms = 0
         self._attempt = 0
         self.hold_until_ms = 0
-        self._window: deque[tuple[int, int]] = deque()  # (last position, sent at)
-        self._offered = 0
-        self._offer_ms = 0
-        self._offer_attempt = 0
-        self._budget = BATCH_PLAIN_BYTES_FIRST
+        self._own, self._relayed = Offers(fraction), Offers(fraction)
         self._epoch, self._pos = b"", 0
 
     def connected(self, mono_ms: int) -> None:
@@ -253,9 +256,16 @@ class EdgeLink(_Side):
                 events.extend(self._stream(message))
             elif isinstance(message, Announce):
                 events.append(_offered(message.documents))
+            elif isinstance(message, Held):
+                reached = self._own.held(message.envelope)
+                events.extend([] if reached is None else [HeldArrived(reached)])
             else:
                 events.extend(self._common(message, mono_ms))
         return events
+
+    def under_way(self) -> bool:
+        """Whether ops were offered that are not settled."""
+        return self._own.under_way or self._relayed.under_way
 
     def stream_committed(self, epoch: bytes, pos: int) -> None:
         """The store holds the stream up to `pos`; only now may its acknowledgement leave."""
@@ -272,8 +282,11 @@ class EdgeLink(_Side):
         """Content is whole, or was given up: ask for the next."""
         self._wanted.pop(sha256, None)
 
-    def poll(self, mono_ms: int, source: EdgeSource) -> list[bytes]:
-        """Envelopes to publish now, most urgent first; call again after each event and at least twice a second."""
+    def poll(self, mono_ms: int, source: EdgeSource, relayed: OpsSource | None = None) -> list[bytes]:
+        """Envelopes to publish now, most urgent first; call again after each event and at least twice a second.
+
+        Args:    relayed: ops of other offices that this device carries upward, after its own.
+        """
         if not self._session:
             return []
         out: list[bytes] = []
@@ -281,12 +294,14 @@ class EdgeLink(_Side):
         batch: list[Message] = self._control[: messages.MESSAGES_MAX - 1]
         self._control = self._control[len(batch) :]
         if self.open and mono_ms >= self.hold_until_ms:
-            while len(out) < OUT_MAX - 2:
-                offer = self._offer(mono_ms, source)
-                if offer is None:
-                    break
-                out.append(self._seal([*batch, offer]))
-                batch = []
+            for offers, ops in ((self._own, source), (self._relayed, relayed)):
+                while ops is not None and len(out) < OUT_MAX - 2:
+                    offer = offers.next(mono_ms, ops)
+                    if offer is None:
+                        break
+                    out.append(self._seal([*batch, offer]))
+                    offers.carried_by(envelope_id(out[-1]))
+                    batch = []
         if batch:
             out.append(self._seal(batch))
         if self.open and mono_ms >= self.hold_until_ms:
@@ -346,33 +361,13 @@ class EdgeLink(_Side):
         items = tuple((int(kind), bytes(blob)) for kind, blob in message.items)
         return [StreamArrived(message.epoch, message.first, message.last, items)]
 
-    def _offer(self, mono_ms: int, source: EdgeSource) -> Ops | None:
-        low = source.lowest_unsettled()
-        while self._window and (low is None or low > self._window[0][0]):
-            self._window.popleft()
-            self._offer_attempt = 0
-            self._budget = min(BATCH_PLAIN_BYTES_MAX, self._budget * 2)
-        if self._window and mono_ms - self._window[0][1] > SETTLE_MS * (1 + self._offer_attempt):
-            self._forget_flight()
-            self._budget = max(BATCH_PLAIN_BYTES_FIRST // 4, self._budget // 2)
-            self._offer_ms = mono_ms + backoff_ms(self._offer_attempt, self._fraction(), cap_ms=120_000)
-            self._offer_attempt = min(self._offer_attempt + 1, 8)
-        if low is None or len(self._window) >= WINDOW_ENVELOPES or mono_ms < self._offer_ms:
-            return None
-        rows = source.offers(self._offered, bytes_max=self._budget, count_max=messages.OPS_MAX)
-        if not rows:
-            return None
-        self._offered = rows[-1][0]
-        self._window.append((self._offered, mono_ms))
-        return Ops([blob for _position, blob in rows])
-
     def _forget_flight(self) -> None:
-        self._window.clear()
-        self._offered = 0
+        self._own.forget_flight()
+        self._relayed.forget_flight()
 
 
 class HubLink(_Side):
-    """The hub's conversation with one device."""
+    """The hub's conversation with one device, or a township's with a device of its branch."""
 
     def __init__(self, *, keys: DeviceKeys, peer: Device, fraction: Callable[[], float]) -> None:
         super().__init__(keys=keys, peer=peer, fraction=fraction)
@@ -436,6 +431,10 @@ class HubLink(_Side):
         if more:
             out.extend(self._content_out(mono_ms, source))
         return out
+
+    def ops_committed(self, envelope: bytes) -> None:
+        """A township's store has the ops of this envelope; only now may it say so. The hub gives receipts instead."""
+        self._control.append(Held(envelope))
 
     def _place(self, hello: Hello, welcome: Welcome) -> None:
         self._epoch = welcome.epoch

@@ -134,9 +134,20 @@ class Compare:
     body: bytes
 
 
-Message = Hello | Welcome | Ops | Stream | Ack | Announce | Want | Chunk | Problem | Compare
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A township has committed the ops of this envelope and carries them on. No receipt: only the hub gives those.
+
+    envelope: id of the sealed bytes, 32 bytes.
+    """
+
+    number: ClassVar[int] = 11
+    envelope: bytes
+
+
+Message = Hello | Welcome | Ops | Stream | Ack | Announce | Want | Chunk | Problem | Compare | Held
 _TYPES: dict[int, type] = {
-    cls.number: cls for cls in (Hello, Welcome, Ops, Stream, Ack, Announce, Want, Chunk, Problem, Compare)
+    cls.number: cls for cls in (Hello, Welcome, Ops, Stream, Ack, Announce, Want, Chunk, Problem, Compare, Held)
 }
 _CHECKS: dict[str, type | tuple[type, ...]] = {
     "bytes": bytes,

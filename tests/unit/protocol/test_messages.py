@@ -24,6 +24,7 @@ EXAMPLES = [
     messages.Chunk(b"h" * 32, 40_000, 1, b"data"),
     messages.Problem("malformed", "text", b"about"),
     messages.Compare(b"s" * 8, b"body"),
+    messages.Held(b"h" * 32),
 ]
 
 

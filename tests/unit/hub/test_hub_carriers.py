@@ -1,0 +1,65 @@
+"""Goal: a township that hands in its villages' ops gets the receipts about them too; nobody else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub import carriers, contents, streams
+from hub.arrival import Arrival
+from hub.init import County
+from protocol.messages import STREAM_RECEIPT
+from protocol.receipt import open_receipt
+from protocol.trust import Trust
+from tests.unit.hub.hub_support import FAR, NEIGHBOUR, TOWN, VILLAGE, Machine, enrol, new_intake
+
+
+def receipts_in(county: County, office: str) -> list[tuple[bytes, int]]:
+    """(author, last accepted number) of the receipts in an office's stream."""
+    with county.store.read() as tx:
+        found = streams.read(tx, office, epoch=b"e", after=0, bytes_max=10**7, count_max=1_000, without=b"")
+    items = [] if found is None else found.items
+    opened = [open_receipt(blob, Trust.of(county.card)) for what, blob in items if what == STREAM_RECEIPT]
+    return [(one.author, one.accepted[-1].last_seq) for one in opened if one.accepted]
+
+
+def hand_in(county: County, sender: Machine, *ops: object, again: bool = False) -> None:
+    blobs = tuple(op.blob for op in ops)  # type: ignore[attr-defined]
+    new_intake(county).take_ops([Arrival(sender.keys.incarnation, blobs, answer_repeats=again)])
+
+
+def test_the_township_that_carries_gets_the_receipts(either: County) -> None:
+    village, town = enrol(either, VILLAGE, seed=1), enrol(either, TOWN, seed=2)
+    mine = (village.keys.incarnation, 1)
+    hand_in(either, town, first := village.accept())
+    assert receipts_in(either, VILLAGE) == [mine] == receipts_in(either, TOWN)
+    hand_in(either, village, village.amend(first, 备注="后来"))
+    later = (village.keys.incarnation, 2)
+    assert receipts_in(either, TOWN) == [mine, later], "what becomes of later ops is said to the carrier too"
+
+
+def test_a_repeat_by_the_township_is_answered(either: County) -> None:
+    village, town = enrol(either, VILLAGE, seed=1), enrol(either, TOWN, seed=2)
+    hand_in(either, village, op := village.accept())
+    assert receipts_in(either, TOWN) == []
+    hand_in(either, town, op, again=True)
+    assert receipts_in(either, TOWN) == [(village.keys.incarnation, 1)]
+
+
+@pytest.mark.parametrize("office", [NEIGHBOUR, FAR])
+def test_who_is_not_above_learns_nothing(either: County, office: str) -> None:
+    village, other = enrol(either, VILLAGE, seed=1), enrol(either, office, seed=2)
+    hand_in(either, other, village.accept())
+    assert receipts_in(either, VILLAGE) == [(village.keys.incarnation, 1)]
+    assert receipts_in(either, office) == []
+    with either.store.read() as tx:
+        assert carriers.carriers(tx) == {}
+
+
+def test_files_are_asked_from_the_carrier_too(either: County) -> None:
+    village, town = enrol(either, VILLAGE, seed=1), enrol(either, TOWN, seed=2)
+    opened = village.accept()
+    body = {"material": "照片", "sha256": b"s" * 32, "size": 9, "media": "image/png", "name": "a.png", "grade": "A"}
+    hand_in(either, town, opened, village.op("attach", body, [opened]))
+    with either.store.read() as tx:
+        for device in (village, town):
+            assert contents.wanted_from(tx, device.keys.incarnation) == [(b"s" * 32, [[0, 0]])]
