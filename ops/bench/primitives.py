@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,22 +79,23 @@ def fsync_us(directory: Path) -> dict[str, float]:
 
 
 def store_us(directory: Path, row: bytes, *, batch: int, batches: int = 40) -> float:
-    """Microseconds a row: sqlite3 executemany with WAL and full durability, `batch` rows a commit."""
+    """Microseconds a row (median of the commits): sqlite3 executemany, WAL, full durability, `batch` rows a commit."""
     path = directory / f"rows-{batch}.db"
     database = sqlite3.connect(path, isolation_level=None)
     database.execute("pragma journal_mode=wal")
     database.execute("pragma synchronous=full")
     database.execute("create table ops (id blob primary key, blob blob not null) without rowid")
-    begin = time.perf_counter()
+    spent = []
     for number in range(batches):
         rows = [(hashlib.sha256(f"{number}/{at}".encode()).digest(), row) for at in range(batch)]
+        begin = time.perf_counter()
         database.execute("begin immediate")
         database.executemany("insert into ops values (?, ?) on conflict do nothing", rows)
         database.execute("commit")
-    spent = time.perf_counter() - begin
+        spent.append(time.perf_counter() - begin)
     database.close()
     path.unlink()
-    return spent / (batch * batches) * 1e6
+    return statistics.median(spent) / batch * 1e6
 
 
 def intake_bound_us(costs: dict[str, float], *, ops: int, store: float, envelope: dict[str, float]) -> float:
