@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +25,8 @@ CHECKPOINT_WAIT_MS = 200  # how long a checkpoint waits for readers before it le
 BUSY_MS = 10_000  # for programs that do not know our lock file (the sqlite3 shell)
 READERS = 5  # pooled reading connections; more are opened when needed
 READERS_MORE = 20
+_OPEN: Counter[tuple[int, int]] = Counter()  # (device, inode) -> stores that this process has open
+_OPEN_LOCK = threading.Lock()
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\x00"
 _SETTINGS = (
@@ -99,11 +103,17 @@ def use_log(path: Path) -> None:
 def check_file(path: Path) -> bool:
     """Cheap checks before anything is opened: permissions, kind of file, length.
 
+    A file that this process has open already was checked then and is not read again: closing any handle of it would
+    drop SQLite's POSIX locks for the whole process, and the next program to close the store would take itself for the
+    last one and delete the log under us (sqlite.org/howtocorrupt.html, 2.2).
+
     Returns: whether the file uses the write-ahead log.
     Raises:  StoreReadOnly, StoreForeign, StoreDamaged.
     """
     if not os.access(path, os.R_OK | os.W_OK) or not os.access(path.parent, os.W_OK):
         raise read_only(path.name)
+    if is_open_here(path):
+        return True
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     if not header:
@@ -118,6 +128,29 @@ def check_file(path: Path) -> bool:
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise foreign("an SQLite file of another program")
     return header[18:20] == b"\x02\x02"
+
+
+def note_open(path: Path) -> tuple[int, int]:
+    """Remember that this process has connections to the file; returns what `note_closed` takes."""
+    found = path.stat()
+    with _OPEN_LOCK:
+        _OPEN[(found.st_dev, found.st_ino)] += 1
+    return found.st_dev, found.st_ino
+
+
+def note_closed(mark: tuple[int, int]) -> None:
+    """One opener fewer."""
+    with _OPEN_LOCK:
+        _OPEN[mark] -= 1
+        if _OPEN[mark] <= 0:
+            del _OPEN[mark]
+
+
+def is_open_here(path: Path) -> bool:
+    """Whether this process has connections to the file."""
+    found = path.stat()
+    with _OPEN_LOCK:
+        return _OPEN[(found.st_dev, found.st_ino)] > 0
 
 
 def checkpoint(connection: sqlite3.Connection) -> bool:

@@ -48,6 +48,7 @@ class SqliteStore(Store):
         self._writer = sqlite.engine(path, writer=True)
         self._reader = sqlite.engine(path, writer=False)
         self._watch_lock = threading.Lock()
+        self._mark: tuple[int, int] | None = None  # in the process's list of open files
         try:
             self._watch = self._prepared(create)
         except errors.StoreFull:
@@ -71,7 +72,9 @@ class SqliteStore(Store):
             if not sqlite.check_file(self.path):
                 with self._turn.hold():
                     sqlite.use_log(self.path)
-            return sqlite.connect(self.path, writer=False)
+            watch = sqlite.connect(self.path, writer=False)
+        self._mark = sqlite.note_open(self.path)
+        return watch
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -124,6 +127,9 @@ class SqliteStore(Store):
         self._watch.close()
         self._reader.dispose()
         self._writer.dispose()
+        if self._mark is not None:
+            sqlite.note_closed(self._mark)
+            self._mark = None
 
     def _need_room(self, reserve: bool) -> None:
         """Refuse ordinary writes while the reserve is gone and cannot be made again."""

@@ -96,3 +96,25 @@ def test_write_backs_of_several_processes(tmp_path: Path, monkeypatch: pytest.Mo
         assert store.check(full=True) == []
         assert get_meta(tx, "batches") == 40
         assert all(len(get_meta(tx, f"mine {number}")) == 5000 for number in range(80))
+
+
+def test_a_second_store_in_one_process_does_not_give_up_the_locks_of_the_first(tmp_path: Path) -> None:
+    """Reading the header of an open store dropped its POSIX locks: a command beside the daemon then deleted the log.
+
+    Found by driving the commands beside a daemon that opens its store twice: the daemon went on writing into a deleted
+    file, and what it had receipted was gone.
+    """
+    path = tmp_path / "store.db"
+    first = open_store(path, create=True)
+    second = open_store(path)
+    second.close()
+    with first.write() as tx:
+        put_meta(tx, "kept", b"1")
+    code = f"from conflict.ledger.store import open_store; open_store({str(path)!r}).close()"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+    assert path.with_name("store.db-wal").exists()
+    with first.write() as tx:
+        put_meta(tx, "kept", b"2")
+    first.close()
+    with open_store(path) as again, again.read() as tx:
+        assert get_meta(tx, "kept") == b"2"
