@@ -13,7 +13,7 @@ from pathlib import Path
 
 from conflict.ledger.views import digests
 from edge import memory, outbox
-from edge.main import Node, open_node
+from edge.main import open_node
 from edge.service import Application, Saved
 from edge.staff import Actor
 from edge.stick import export as edge_export
