@@ -1,0 +1,72 @@
+"""Nothing lost: at any moment of a run, faults or not, every op is where it must be.
+
+For: comparing the book with what the stores really hold, read by raw.py.
+May not: use the product's fold, routing, outbox or receipts; excuse anything but what a fault has destroyed.
+Manual: docs/testing.md, "What is checked".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from ops.simulate import raw
+from ops.simulate.findings import Findings
+from ops.simulate.raw import RawOp
+
+if TYPE_CHECKING:
+    from ops.simulate.simulation import Simulation
+
+SETTLED = ("accepted", "refused", "waiting")
+
+
+def nothing_lost(sim: Simulation, found: Findings) -> None:
+    """Every op is in the store it was made in, unless a fault took that; what the hub has receipted, the hub has."""
+    book, hub_path = sim.book, sim.hub.store_path
+    for machine in sim.edges:
+        if not machine.burnt:
+            book.look_at(machine, told=False)
+    hub = raw.op_ids(hub_path) | raw.hub_elsewhere(hub_path)
+    held = {machine: raw.op_ids(machine.store_path) for machine in sim.edges if not machine.burnt}
+    everywhere = hub.union(*held.values())
+    for old in sim.old_hubs:
+        if not old.gone:
+            everywhere |= raw.op_ids(old.store_path)
+    for op_id, entry in book.entries.items():
+        if not entry.endangered and op_id not in held[entry.home]:
+            found.add(
+                "lost", f"op {op_id.hex()[:12]} ({entry.op.kind}) is not in the store of {entry.home.name} any more"
+            )
+        if op_id not in everywhere:
+            _vanished(sim, found, op_id)
+    owed = book.hub_lost | book.old_hub
+    for machine in held:
+        for op_id, (state, _code, _reason) in raw.outbox(machine.store_path).items():
+            entry = book.entries.get(op_id)
+            if state not in SETTLED or entry is None:
+                continue
+            entry.receipted = True
+            if op_id not in hub and op_id not in owed:
+                found.add("lost", f"op {op_id.hex()[:12]} of {machine.name} is receipted as {state} and not at the hub")
+
+
+def _vanished(sim: Simulation, found: Findings, op_id: bytes) -> None:
+    """An op that no store holds: the disk that had it was destroyed before anybody else did, or it is a loss."""
+    entry = sim.book.entries[op_id]
+    both = op_id in sim.book.hub_lost or op_id in sim.book.old_hub
+    if entry.endangered and (not entry.receipted or both):
+        found.lost_with_disk.add(op_id)
+        return
+    found.add("lost", f"op {op_id.hex()[:12]} ({entry.op.kind}) of {entry.home.name} is in no store")
+
+
+def bytes_unchanged(sim: Simulation, found: Findings) -> None:
+    """Every stored op has the id that its bytes give, and the bytes that it was made with."""
+    stores = [sim.hub.store_path, *(machine.store_path for machine in sim.edges if not machine.burnt)]
+    for store in stores:
+        for op_id, _waits, blob in raw.all_ops(store):
+            if RawOp.read(blob).id != op_id:
+                found.add("lost", f"{store.parent.name} keeps other bytes under op {op_id.hex()[:12]}")
+            made = sim.book.blobs.get(op_id)
+            if made is not None and hashlib.sha256(blob).digest() != made:
+                found.add("lost", f"{store.parent.name} has changed the bytes of op {op_id.hex()[:12]}")

@@ -1,0 +1,136 @@
+"""Healing: the faults stop, people do what notices and banners ask of them, and every office connects three times.
+
+For: the second half of a run, after which everything must be equal.
+May not: repair a store; do for the product what it should do by itself.
+Manual: docs/testing.md, "The simulator".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub import admin
+from ops.simulate import raw
+from ops.simulate.edge_node import EdgeMachine
+from ops.simulate.equality import STREAM_PLACE
+from ops.simulate.world import HOUR, MINUTE, SECOND
+from protocol.errors import StoreError
+from protocol.roster import REVOKED
+
+if TYPE_CHECKING:
+    from ops.simulate.simulation import Simulation
+
+ROUNDS = 3
+ROUND_MS_MIN, ROUND_MS_MAX = 2 * MINUTE, 40 * MINUTE
+LOOK_MS = 20 * SECOND
+
+
+def heal(sim: Simulation) -> list[int]:
+    """Stop the faults and play the rounds; how long each took, ms."""
+    sim.healing = True
+    _all_well(sim)
+    spans = []
+    for number in range(ROUNDS):
+        began = sim.world.now_ms
+        _round(sim)
+        spans.append(sim.world.now_ms - began)
+        sim.world.note("round", number, spans[-1] // MINUTE)
+        if number < ROUNDS - 1:
+            _people_act(sim)
+    return spans
+
+
+def _all_well(sim: Simulation) -> None:
+    """Lines, disks, clocks, broker and city are as they should be; everybody's process runs."""
+    sim.plan.end_all()
+    sim.broker.start()
+    for old in sim.old_hubs:
+        if not old.gone:
+            sim.book.seen_elsewhere(old.store_path)
+            old.retire()
+    for machine in (sim.hub, *sim.working()):
+        machine.line.weather.clear()
+        machine.disk.full = machine.disk.read_only = False
+        machine.disk.disarm()
+        machine.clock.set_to(sim.world.now_ms)
+        machine.line.open = machine is sim.hub
+        machine.line.refresh()
+        machine.start()
+    for office in sim.tree.offices:
+        if not sim.devices_of(office):
+            sim.world.at(MINUTE, sim.enrol, office)
+    sim.city.decide_all()
+    sim.world.run_until(sim.world.now_ms + HOUR)
+
+
+def _round(sim: Simulation) -> None:
+    """Every office connects once, and the round ends when all is quiet."""
+    world = sim.world
+    for machine in sim.working():
+        machine.line.open = True
+        world.at(world.between(0, MINUTE), machine.line.refresh)
+    began = world.now_ms
+    while world.now_ms - began < ROUND_MS_MAX:
+        world.run_until(world.now_ms + LOOK_MS)
+        if world.now_ms - began >= ROUND_MS_MIN and all(_quiet(sim, machine) for machine in sim.working()):
+            break
+    for machine in sim.working():
+        machine.line.open = False
+        machine.line.refresh()
+    world.run_until(world.now_ms + 10 * MINUTE)
+
+
+def _quiet(sim: Simulation, machine: EdgeMachine) -> bool:
+    """Nothing is under way for this device, by what the stores say."""
+    if not machine.up or machine.line.state != "online":
+        return False
+    if any(state in ("pending", "offered") for state, _code, _reason in raw.outbox(machine.store_path).values()):
+        return False
+    place = raw.meta(machine.store_path, STREAM_PLACE)
+    if (place[1] if place else 0) != raw.stream_lengths(sim.hub.store_path).get(machine.office, 0):
+        return False
+    hub = raw.files(sim.hub.store_path)
+    return not any(hub.get(sha256) and not here for sha256, here in raw.files(machine.store_path).items())
+
+
+def _people_act(sim: Simulation) -> None:
+    """What notices and banners ask of people: decide about held ops, give codes, carry what a revoked device still has."""
+    _decide_held(sim)
+    county = sim.hub.county
+    revoked = (
+        {bytes.fromhex(row["device"]) for row in admin.list_nodes(county) if row["state"] == REVOKED}
+        if county
+        else set()
+    )
+    for machine in sim.working():
+        if machine.node is None:
+            continue
+        banners = {str(banner["code"]) for banner in machine.node.status()["banners"]}  # type: ignore[attr-defined]
+        if machine.incarnation in revoked:
+            sim.world.note("retired", machine.name)
+            sim.carry_by_stick(machine)
+            machine.retire()
+        elif "needs_code" in banners:
+            sim.world.note("new code", machine.name)
+            sim.join_anew(machine)
+    for office in sim.tree.offices:
+        if not sim.devices_of(office):
+            try:
+                sim.enrol(office)
+            except StoreError as error:
+                sim.world.note("not enrolled", office, error.code)
+    sim.hub.gateway()
+
+
+def _decide_held(sim: Simulation) -> None:
+    county = sim.hub.county
+    if county is None:
+        return
+    held = [bytes.fromhex(row["op"]) for row in admin.list_held(county)]
+    now_ms = sim.hub.clock.now_ms()
+    if not held:
+        return
+    if sim.world.chance(0.7):
+        sim.at_hub(lambda: admin.release(county, held, staff="周强", now_ms=now_ms))
+    else:
+        sim.at_hub(lambda: admin.refuse(county, held, reason="设备已注销，不予采纳", staff="周强", now_ms=now_ms))

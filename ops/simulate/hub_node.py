@@ -1,0 +1,140 @@
+"""The county's machine: the real county, intake, sync loop and upward gateway on a simulated machine.
+
+For: the hub's daemon in steps, with the gateway beside it and the nightly comparison.
+May not: do anything for the product that it should do by itself.
+Manual: docs/testing.md, "The simulator".
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from conflict.ledger.views import brief_views, complete_views
+from hub import upward
+from hub.config import STORE_NAME
+from hub.documents import Shelf
+from hub.init import County, open_county, settle_restored
+from hub.intake import Intake
+from hub.sync_loop import SyncLoop
+from hub.upward_run import HubDesk
+from ops.reconcile.comparer import HubComparer
+from ops.simulate.city import SimulatedCity
+from ops.simulate.disk import Disks
+from ops.simulate.machine import Machine
+from ops.simulate.network import Line
+from ops.simulate.world import MINUTE, SECOND, Event, World
+from protocol.errors import StoreError
+from protocol.trust import Trust
+
+GATEWAY_MS = 60 * MINUTE  # the gateway is stepped so often even if nothing happened
+NOBODY_MS = 3 * MINUTE  # silence after which no device is present and nothing can leave
+NIGHT_POLL_MS = 30 * MINUTE  # how often the loop is turned then
+
+
+class AtOnce:
+    """An executor that does the work when it is asked: the comparer's thread would make runs differ."""
+
+    def submit(self, work: Any, *args: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(work(*args))
+        return done
+
+
+class HubMachine(Machine):
+    """The hub. Its line is always wanted."""
+
+    def __init__(self, world: World, disks: Disks, line: Line, directory: Path, city: SimulatedCity, name: str) -> None:
+        super().__init__(world, disks, line, directory, STORE_NAME, name)
+        self.city = city
+        self.county: County | None = None
+        self.intake: Intake | None = None
+        self.loop: SyncLoop | None = None
+        self._desk: HubDesk | None = None
+        self._gateway_event: Event | None = None
+        self._received, self._heard_ms = 0, 0
+        line.open = True
+
+    def open(self) -> None:
+        county = open_county(self.directory)
+        settle_restored(county, now_ms=self.clock.now_ms(), random_bytes=self.world.rng.randbytes)
+        self.county = county
+        self.intake = Intake(county.store, county.keys, county.shelf, now_ms=self.clock.now_ms)
+        self.line.hears = set()
+        self.loop = self._new_loop(county)
+        self._desk = HubDesk(county, Shelf(Trust.of(county.card), county.keys), self.clock.now_ms)
+        upward.resume(county.store, now_ms=self.clock.now_ms())
+        self._gateway_within(GATEWAY_MS)
+
+    def close(self) -> None:
+        if self.intake is not None:
+            self.intake.close()
+        if self.county is not None:
+            self.county.store.close()
+        self.county = self.intake = self.loop = self._desk = None
+
+    def turn(self) -> bool:
+        assert self.loop is not None
+        busy = self.loop.step()
+        if self.line.counters.received != self._received:
+            self._received, self._heard_ms = self.line.counters.received, self.world.now_ms
+            self._gateway_within(self.world.between(2 * SECOND, 10 * MINUTE))
+        return busy
+
+    def poll_max_ms(self) -> int:
+        return super().poll_max_ms() if self.world.now_ms - self._heard_ms < NOBODY_MS else NIGHT_POLL_MS
+
+    def on_store_refused(self) -> None:
+        """The hub's daemon goes on with its loop as it is."""
+
+    def complete_views(self) -> None:
+        """Have the views reckoned that the hub leaves for quiet hours."""
+        assert self.county is not None
+        with self.county.store.write() as tx:
+            while cases := brief_views(tx, limit=500):
+                complete_views(tx, cases)
+
+    def gateway(self) -> None:
+        """One step of the way up."""
+        self._gateway_event = None
+        if not self.up:
+            return
+        try:
+            self.do(self._gateway_step)
+        except StoreError:
+            self.store_refusals += 1
+        except Exception as error:  # noqa: BLE001 - the gateway's thread survives it; the report names it
+            self._remember(error)
+        self._gateway_within(GATEWAY_MS)
+
+    def _gateway_step(self) -> None:
+        assert self.county is not None and self._desk is not None
+        done = upward.step(self.county.store, self.city, self._desk, now_ms=self.clock.now_ms())
+        if done.touched:
+            self.wake()
+
+    def _gateway_within(self, delay_ms: int) -> None:
+        """See to it that the gateway is stepped after so long at the latest."""
+        event = self._gateway_event
+        if event is not None:
+            if event.at_ms <= self.world.now_ms + delay_ms:
+                return
+            event.gone = True
+        self._gateway_event = self.world.at(delay_ms, self.gateway)
+
+    def _new_loop(self, county: County) -> SyncLoop:
+        rng = self.world.rng
+        comparer = HubComparer(county, now_ms=self.clock.now_ms, mono_ms=self.clock.mono_ms)
+        comparer._builder = AtOnce()  # type: ignore[assignment]
+        assert self.intake is not None
+        return SyncLoop(
+            county,
+            self.line,
+            self.intake,
+            now_ms=self.clock.now_ms,
+            mono_ms=self.clock.mono_ms,
+            fraction=rng.random,
+            random_bytes=rng.randbytes,
+            comparer=comparer,
+        )

@@ -1,0 +1,175 @@
+"""Reading stores without the product: plain SQL over SQLite files, and an op's id computed anew from its bytes.
+
+For: the book and the checks, which must not believe what the product's own code says about itself.
+May not: import conflict, edge, hub or protocol; write.
+Spec: docs/protocol/op.md (id), docs/operating/storage.md (tables).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+DOMAIN_OP_ID = b"liandong op id v1"
+KIND, CASE, OFFICE, DEVICE, SEQ, PREV, PARENTS, ROLE, BODY = 3, 4, 5, 6, 7, 8, 9, 11, 15  # keys of an op's content
+
+
+@dataclass(frozen=True, slots=True)
+class RawOp:
+    """A stored op as its bytes say, not as its row says."""
+
+    id: bytes
+    kind: str
+    case: bytes
+    office: str
+    device: bytes
+    seq: int
+    parents: tuple[bytes, ...]
+    role: str
+    body: dict[str, Any]
+    blob: bytes
+
+    @staticmethod
+    def read(blob: bytes) -> RawOp:
+        signed = msgpack.unpackb(blob, raw=False, strict_map_key=False)[0]
+        content = msgpack.unpackb(signed, raw=False, strict_map_key=False)
+        op_id = hashlib.sha256(DOMAIN_OP_ID + b"\0" + signed).digest()
+        return RawOp(
+            op_id,
+            content[KIND],
+            content.get(CASE, op_id),
+            content[OFFICE],
+            content[DEVICE],
+            content[SEQ],
+            tuple(content.get(PARENTS, ())),
+            content[ROLE],
+            content[BODY],
+            blob,
+        )
+
+
+@contextmanager
+def opened(store: Path) -> Iterator[sqlite3.Connection]:
+    """A reading connection of our own."""
+    with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        connection.execute("BEGIN")
+        yield connection
+
+
+def ops_after(store: Path, device: bytes, seq: int) -> list[bytes]:
+    """The bytes of a device's ops with a higher number, in order."""
+    query = "select blob from ops where device = ? and seq > ? order by seq"
+    with opened(store) as db:
+        return [row[0] for row in db.execute(query, (device, seq))]
+
+
+def op_ids(store: Path) -> set[bytes]:
+    with opened(store) as db:
+        return {row[0] for row in db.execute("select id from ops")}
+
+
+def all_ops(store: Path) -> list[tuple[bytes, bool, bytes]]:
+    """(id by the row, waits, bytes) of every stored op, in order of arrival."""
+    with opened(store) as db:
+        return [(row[0], bool(row[1]), row[2]) for row in db.execute("select id, waiting, blob from ops order by pos")]
+
+
+def outbox(store: Path) -> dict[bytes, tuple[str, str, str]]:
+    """Of each op of an edge: state, and the hub's code and reason."""
+    query = (
+        "select o.op_id, o.state, coalesce(w.code, ''), coalesce(w.reason, '') from edge_outbox o"
+        " left join op_outcomes w on w.op_id = o.op_id"
+    )
+    with opened(store) as db:
+        return {row[0]: (row[1], row[2], row[3]) for row in db.execute(query)}
+
+
+def outcomes(store: Path) -> dict[bytes, tuple[str, str, str]]:
+    """What a store says of ops: outcome, code, reason. At the hub an op without an entry is accepted."""
+    with opened(store) as db:
+        return {
+            row[0]: (row[1], row[2], row[3])
+            for row in db.execute("select op_id, outcome, code, reason from op_outcomes")
+        }
+
+
+def hub_elsewhere(store: Path) -> set[bytes]:
+    """Ops that the hub keeps outside its ledger, visibly: held for a person, or refused with their bytes."""
+    with opened(store) as db:
+        held = {row[0] for row in db.execute("select op from hub_held")}
+        return held | {row[0] for row in db.execute("select op from hub_refusal where what = 'op'")}
+
+
+def hub_held_open(store: Path) -> list[tuple[bytes, str]]:
+    with opened(store) as db:
+        return list(db.execute("select op, code from hub_held where decision = ''"))
+
+
+def hub_notices(store: Path) -> set[tuple[str, str]]:
+    """(code, about) of all notices, open or closed."""
+    with opened(store) as db:
+        return set(db.execute("select code, about from hub_notice"))
+
+
+def scopes(store: Path) -> dict[str, set[bytes]]:
+    """Cases by office, as the hub routes them."""
+    found: dict[str, set[bytes]] = {}
+    with opened(store) as db:
+        for case, office in db.execute("select case_id, office from hub_scope"):
+            found.setdefault(office, set()).add(case)
+    return found
+
+
+def stream_lengths(store: Path) -> dict[str, int]:
+    with opened(store) as db:
+        return dict(db.execute("select office, pos from hub_stream_head"))
+
+
+def views(store: Path) -> dict[bytes, tuple[bytes, str, str, str]]:
+    """Digest, number, status and holder by case."""
+    with opened(store) as db:
+        rows = db.execute("select case_id, digest, number, status, holder from views")
+        return {row[0]: (row[1], row[2], row[3], row[4]) for row in rows}
+
+
+def records(store: Path) -> dict[bytes, dict[str, Any]]:
+    """The kept view of every case, whole."""
+    with opened(store) as db:
+        rows = db.execute("select case_id, record from views")
+        return {row[0]: msgpack.unpackb(row[1], raw=False, strict_map_key=False) for row in rows}
+
+
+def files(store: Path) -> dict[bytes, bool]:
+    """Declared contents by hash: whether all bytes are there and hash to it, computed here."""
+    found: dict[bytes, bool] = {}
+    with opened(store) as db:
+        for file_id, sha256, complete in db.execute("select id, sha256, complete from files"):
+            digest = hashlib.sha256()
+            for (blob,) in db.execute("select blob from file_chunks where file_id = ? order by number", (file_id,)):
+                digest.update(blob)
+            right = digest.digest() == sha256
+            if complete and not right:
+                raise AssertionError(
+                    f"file {sha256.hex()[:12]} counts as complete and its bytes do not hash to its name"
+                )
+            found[sha256] = found.get(sha256, False) or bool(complete)
+    return found
+
+
+def meta(store: Path, key: str) -> Any:
+    """A small remembered value, or None."""
+    with opened(store) as db:
+        row = db.execute("select value from meta where key = ?", (key,)).fetchone()
+    return None if row is None else msgpack.unpackb(row[0], raw=False, strict_map_key=False)
+
+
+def document_versions(store: Path) -> dict[str, int]:
+    with opened(store) as db:
+        return dict(db.execute("select kind, max(version) from documents group by kind"))
