@@ -94,7 +94,7 @@ class DevicePartTaken(RemoteProtocolError):
     code = "device_part_taken"
 
 
-class AnotherHub(StoreError):
+class AnotherHub(RefusedError):
     """Devices have heard a hub that began later than this store: this is an old copy, and it stops."""
 
     code = "another_hub"

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from conflict.ledger.store import daemon_lock
+from hub import lineage
 from hub.config import read_secret
 from hub.documents import Shelf
 from hub.init import HUB_PASSWORD_NAME, open_county, settle_restored
@@ -50,6 +51,8 @@ def run_hub(
         fraction = random.random
         space = topics.space(county.card.fingerprint)
         try:
+            with county.store.read() as tx:
+                lineage.need_newest(tx)
             carrier = MqttCarrier(
                 broker or county.config.broker,
                 client_id=topics.HUB_USER,

@@ -54,6 +54,7 @@ class DeviceSource:
             retry_ms=self._board.retry_ms.get(name, 0),
             state=device.state if device else "",
             certificate=self._board.certificate,
+            end=self._board.lengths.get(self._device.office, 0),
         )
 
     def stream(self, after: int, *, bytes_max: int, count_max: int) -> Stream | None:

@@ -10,13 +10,16 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from conflict.ledger.meta import get_meta, put_meta
+from hub import lineage
 from protocol.errors import StoreError
 
 EPOCH = "hub.epoch"
 
 
-def new_epoch(tx: Connection, epoch: bytes, *, now_ms: int) -> None:
-    """Begin a new epoch (8 random bytes): every device then loads its stream from the start."""
+def new_epoch(tx: Connection, random: bytes, *, now_ms: int) -> None:
+    """Begin a new epoch (random: 8 bytes): every device then loads its stream from the start."""
+    held = get_meta(tx, EPOCH)
+    epoch = lineage.next_epoch(tx, bytes(held[0]) if held else None, random, now_ms=now_ms)
     put_meta(tx, EPOCH, [epoch, now_ms])
 
 

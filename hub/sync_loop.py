@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from conflict.ledger.files import put_chunk
-from hub import contents, devices, enrolment, notices, refusals, state, streams
+from hub import contents, devices, enrolment, lineage, notices, refusals, state, streams
 from hub.admission import Door
 from hub.ahead import settle_ahead
 from hub.arrival import Arrival
@@ -222,6 +222,7 @@ class SyncLoop:
         name = line.device.incarnation
         if isinstance(event, HelloArrived):
             hello = event.hello
+            self._need_newest(hello.epoch)
             line.greeted = True
             line.contact = devices.greeted(line.device, hello, now_ms=self._now_ms())
             line.announced = dict(hello.documents)
@@ -376,6 +377,17 @@ class SyncLoop:
                 line.announced |= {kind: version for kind, version, *_rest in offers}
                 line.link.say(Announce(offers))
                 line.due_ms = mono_ms
+
+    def _need_newest(self, epoch: bytes) -> None:
+        """Stop if this device has heard a hub of this county that began later: this one is an old copy."""
+        if epoch == self._board.epoch:
+            return
+        with self._store.read() as tx:
+            later = lineage.is_later(tx, epoch, self._board.epoch)
+        if later:
+            with self._store.write(reserve=True) as tx:
+                lineage.note_later(tx, epoch)
+            raise lineage.another_hub(epoch)
 
     def _is_ahead(self, device: Device, pos: int) -> None:
         with self._store.write() as tx:

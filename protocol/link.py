@@ -17,7 +17,22 @@ from typing import Protocol
 from protocol import chunks, messages
 from protocol.envelope import Opened, envelope_id, seal_envelope
 from protocol.keys import DeviceKeys
-from protocol.messages import Ack, Announce, Chunk, Compare, Held, Hello, Message, Ops, Problem, Stream, Want, Welcome
+from protocol.messages import (
+    Ack,
+    Announce,
+    Chunk,
+    Compare,
+    Fetch,
+    Held,
+    Hello,
+    Message,
+    Ops,
+    Problem,
+    Purged,
+    Stream,
+    Want,
+    Welcome,
+)
 from protocol.offers import (
     BATCH_PLAIN_BYTES_FIRST,
     SETTLE_MS,
@@ -129,6 +144,20 @@ class ChunkArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchArrived:
+    """A device wants these cases of its scope once more."""
+
+    cases: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PurgedArrived:
+    """A device no longer stores these cases."""
+
+    cases: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CompareArrived:
     session: bytes
     body: bytes
@@ -152,6 +181,8 @@ Event = (
     | ChunkArrived
     | CompareArrived
     | ProblemArrived
+    | FetchArrived
+    | PurgedArrived
 )
 
 
@@ -404,6 +435,10 @@ class HubLink(_Side):
                 events.append(OpsArrived(opened.id, tuple(message.blobs)))
             elif isinstance(message, Ack):
                 events.extend(self._ack(message))
+            elif isinstance(message, Fetch):
+                events.append(FetchArrived(tuple(message.cases)))
+            elif isinstance(message, Purged):
+                events.append(PurgedArrived(tuple(message.cases)))
             else:
                 events.extend(self._common(message, mono_ms))
         return events

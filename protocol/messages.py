@@ -14,6 +14,7 @@ from protocol.errors import MalformedBytes, TooLarge
 
 OPS_MAX = 500  # ops in one message
 ITEMS_MAX = 500  # stream items in one message
+CASES_MAX = 500  # cases in one message
 RANGES_MAX = 64  # missing ranges in one want
 MESSAGES_MAX = 64  # messages in one envelope
 STREAM_OP, STREAM_RECEIPT, STREAM_NOTICE = 1, 2, 3
@@ -44,6 +45,7 @@ class Welcome:
 
     held_seq, held_id: last contiguous op of this device that the hub holds (0, empty for none).
     documents: [kind, version, base_version, sha256, size] that would bring the device up to date.
+    end: last position of the device's stream, so that it can tell how much is still to come.
     retry_ms: 0 to go on; else come back after so long (admission after an outage).
     """
 
@@ -57,6 +59,7 @@ class Welcome:
     retry_ms: int
     state: str
     certificate: bytes
+    end: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +148,26 @@ class Held:
     envelope: bytes
 
 
-Message = Hello | Welcome | Ops | Stream | Ack | Announce | Want | Chunk | Problem | Compare | Held
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """The sender wants every op of these cases of its scope once more, at the end of its stream."""
+
+    number: ClassVar[int] = 12
+    cases: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """The sender no longer stores these concluded cases (all that it has purged, in one or more messages)."""
+
+    number: ClassVar[int] = 13
+    cases: list[bytes]
+
+
+Message = Hello | Welcome | Ops | Stream | Ack | Announce | Want | Chunk | Problem | Compare | Held | Fetch | Purged
 _TYPES: dict[int, type] = {
-    cls.number: cls for cls in (Hello, Welcome, Ops, Stream, Ack, Announce, Want, Chunk, Problem, Compare, Held)
+    cls.number: cls
+    for cls in (Hello, Welcome, Ops, Stream, Ack, Announce, Want, Chunk, Problem, Compare, Held, Fetch, Purged)
 }
 _CHECKS: dict[str, type | tuple[type, ...]] = {
     "bytes": bytes,
@@ -190,11 +210,19 @@ def from_wire(row: Any) -> Message | None:
 
 
 def _check_limits(cls: type, values: list[Any]) -> None:
-    for limit, kind in ((OPS_MAX, Ops), (ITEMS_MAX, Stream), (RANGES_MAX, Want)):
+    for limit, kind in (
+        (OPS_MAX, Ops),
+        (ITEMS_MAX, Stream),
+        (RANGES_MAX, Want),
+        (CASES_MAX, Fetch),
+        (CASES_MAX, Purged),
+    ):
         if cls is kind and any(isinstance(value, list) and len(value) > limit for value in values):
             raise TooLarge(f"more than {limit} entries in one {cls.__name__}")
     if cls is Ops and any(type(blob) is not bytes for blob in values[0]):
         raise MalformedBytes("Ops.blobs holds bytes")
+    if cls in (Fetch, Purged) and any(type(case) is not bytes or len(case) != 32 for case in values[0]):
+        raise MalformedBytes(f"{cls.__name__}.cases holds case ids")
     if cls is Stream and any(
         not (isinstance(item, list) and len(item) == 2 and type(item[0]) is int and type(item[1]) is bytes)
         for item in values[3]

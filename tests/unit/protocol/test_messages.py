@@ -15,7 +15,7 @@ from protocol.schedule import backoff_ms, delays_s
 
 EXAMPLES = [
     messages.Hello(b"s" * 8, "0.1.0", {"roster": 2}, b"e" * 8, 5, 7, {"pending": 1}, True),
-    messages.Welcome(b"s" * 8, 1, b"e" * 8, 3, b"i" * 32, [["roster", 2, 1, b"h" * 32, 9]], 0, "active", b""),
+    messages.Welcome(b"s" * 8, 1, b"e" * 8, 3, b"i" * 32, [["roster", 2, 1, b"h" * 32, 9]], 0, "active", b"", 7),
     messages.Ops([b"a", b"b"]),
     messages.Stream(b"e" * 8, 1, 3, [[1, b"op"], [2, b"receipt"]]),
     messages.Ack(b"e" * 8, 3),
@@ -25,6 +25,8 @@ EXAMPLES = [
     messages.Problem("malformed", "text", b"about"),
     messages.Compare(b"s" * 8, b"body"),
     messages.Held(b"h" * 32),
+    messages.Fetch([b"c" * 32]),
+    messages.Purged([b"c" * 32, b"d" * 32]),
 ]
 
 
