@@ -27,7 +27,7 @@ from ops.broker.rules import PUBLISH, may
 CONNECT_BYTES_MAX = 70_000  # names, password, and a last will of one envelope
 PACKET_BYTES_MAX = 131_072  # any later packet; twice an envelope
 CONNECT_S = 20.0  # from the first byte of TCP to a whole CONNECT packet, on a line with round trips of 3 s
-TAKEOVER_S = 5.0  # what a connection gets to end when the same mailbox comes again
+TAKEOVER_S = 2.0  # what a connection gets to end when the same mailbox comes again
 CLOSE_S = 2.0  # what a connection gets to take its last bytes
 SWEEP_S = 1.0
 SILENCE_FACTOR = 1.5  # MQTT 3.1.1, 3.1.2.10: a machine silent for one and a half keepalives is gone
@@ -117,6 +117,7 @@ class Door:
         self._broker = broker
         self._accounts = AccountFile(directory)
         self._inside: dict[str, _Visit] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()  # asyncio itself would let a waiting one be collected
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -132,16 +133,19 @@ class Door:
             self._server.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
-        tasks = [visit.task for visit in self._inside.values()]
         for visit in list(self._inside.values()):
             visit.line.abort()
-        if tasks:
-            await asyncio.wait(tasks, timeout=TAKEOVER_S)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=TAKEOVER_S)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         try:
             packet = await asyncio.wait_for(_read_connect(reader), CONNECT_S)
-            visit = self._admit(packet, writer.transport)
+            visit = self._admit(packet, writer.transport, task)
         except Refused as refusal:
             if refusal.code is not None:
                 writer.write(ConnackPacket.build(0, refusal.code).to_bytes())
@@ -152,7 +156,7 @@ class Door:
             return
         await self._host(visit, packet, reader, writer)
 
-    def _admit(self, packet: Any, line: asyncio.WriteTransport) -> _Visit:
+    def _admit(self, packet: Any, line: asyncio.WriteTransport, task: asyncio.Task[Any]) -> _Visit:
         """Who it is and whether it may come in; makes the packet say so. Raises Refused."""
         if packet.proto_level != MQTT_LEVEL:
             raise Refused(UNACCEPTABLE_PROTOCOL_VERSION)
@@ -163,8 +167,6 @@ class Door:
             raise Refused(NOT_AUTHORIZED)
         silence_s = SILENCE_FACTOR * packet.keep_alive if packet.keep_alive else float("inf")
         packet.client_id, packet.keep_alive = box, 0  # silence is ours to notice
-        task = asyncio.current_task()
-        assert task is not None
         return _Visit(box, self._accounts.stored(box), silence_s, line, task)
 
     async def _host(
@@ -177,8 +179,13 @@ class Door:
         try:
             if earlier is not None:
                 earlier.line.abort()
-                await asyncio.wait({earlier.task}, timeout=TAKEOVER_S)
+                ended, _ = await asyncio.wait({earlier.task}, timeout=TAKEOVER_S)
+                if not ended:  # amqtt waits 5 s for an acknowledgement that cannot come
+                    earlier.task.cancel()
+                    await asyncio.wait({earlier.task}, timeout=TAKEOVER_S)
             await self._broker.external_connected(visit.reader, _Writer(writer), LISTENER)
+        except asyncio.CancelledError:
+            pass  # by the next connection of this mailbox, or at the end: this task ends here either way
         except Exception:
             log.exception("a connection ended with an error; the others go on")
         finally:

@@ -12,6 +12,7 @@ import logging
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ops.broker.door import LISTENER, Door
 from protocol.errors import InputError
@@ -47,6 +48,7 @@ async def _serve(directory: Path, host: str, port: int, ready: Callable[[int], N
     async def judge(*, session: object, topic: str, action: object) -> dict[str, bool]:
         return {"rules": allows(session, topic, action)}
 
+    asyncio.get_running_loop().set_exception_handler(_report)
     broker.plugins_manager.map_plugin_topic = judge  # the same verdict as the plugin's, at a tenth of the cost
     await broker.start()
     door = Door(broker, directory)
@@ -78,6 +80,15 @@ def _ending() -> asyncio.Event:
     return ended
 
 
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say what went wrong in a task of amqtt's, unless it only lost its connection."""
+    from amqtt.errors import AMQTTError, MQTTError, ProtocolHandlerError
+
+    expected = (AMQTTError, MQTTError, ProtocolHandlerError, OSError)
+    if not isinstance(context.get("exception"), expected):
+        loop.default_exception_handler(context)
+
+
 class _NormalLife(logging.Filter):
     """Drops what amqtt reports as an error and is none: a machine that went away before it acknowledged."""
 
@@ -87,6 +98,6 @@ class _NormalLife(logging.Filter):
 
 def _quiet() -> None:
     """amqtt says much; only errors reach standard error."""
-    for name in ("amqtt", "transitions"):
+    for name in ("amqtt", "transitions", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("amqtt.broker").addFilter(_NormalLife())

@@ -26,6 +26,12 @@ from tests.support.process import PATIENCE_S, ROOT, Proc, free_port
 
 KINDS = ("embedded", "mosquitto", "mosquitto_hardened")
 RELOAD_EVERY_S = 0.05
+SERVE = """
+import sys
+from pathlib import Path
+from ops.broker.embedded import run_broker
+run_broker(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]), lambda port: print("listens", flush=True))
+"""
 
 
 class Broker:
@@ -78,8 +84,12 @@ class EmbeddedBroker(Broker):
     kind = "embedded"
 
     def command(self) -> list[str]:
-        start = "import sys; from pathlib import Path; from ops.broker.embedded import run_broker; run_broker(Path(sys.argv[1]), '127.0.0.1', int(sys.argv[2]))"
-        return [sys.executable, "-c", start, str(self.directory), str(self.port)]
+        return [sys.executable, "-c", SERVE, str(self.directory), str(self.port)]
+
+    def start(self) -> Broker:
+        self.proc.start()
+        self.proc.wait_line("listens")
+        return self
 
 
 class Mosquitto(Broker):

@@ -43,6 +43,7 @@ class ChaosProxy:
         self.port = 0
         self._frozen = {"up": False, "down": False}
         self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself would let a waiting one be collected
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="chaos-proxy", daemon=True)
 
@@ -92,6 +93,10 @@ class ChaosProxy:
         await asyncio.gather(*others, return_exceptions=True)
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         self.accepted += 1
         self._writers.add(writer)
         beyond: asyncio.StreamWriter | None = None
@@ -101,8 +106,8 @@ class ChaosProxy:
             back, beyond = await asyncio.open_connection(*self._target)
             self._writers.add(beyond)
             await asyncio.gather(self._carry(reader, beyond, "up"), self._carry(back, writer, "down"))
-        except OSError:
-            pass  # an end went away: the finally tells the other one
+        except (OSError, asyncio.CancelledError):
+            pass  # an end went away, or the test is over: the finally tells the other end
         finally:
             for end in (writer, beyond):
                 if end is not None:
@@ -134,6 +139,8 @@ class ChaosProxy:
             if self.rate:
                 await asyncio.sleep(len(data) / self.rate)
             self.bytes[way] += len(data)
+            if writer.is_closing():
+                return
             writer.write(data)
             with contextlib.suppress(OSError):
                 await writer.drain()

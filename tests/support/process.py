@@ -12,28 +12,41 @@ import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock, Timeout
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0  # a start that takes longer than this on a loaded machine is a failure
+PORTS = Path(tempfile.gettempdir()) / "liandong-test-ports"
 _random = random.SystemRandom()
+_claims: list[BaseFileLock] = []
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on.
+    """A TCP port of the loopback address that nobody listens on and no other test of this machine is given.
 
     Below the range that Linux gives to outgoing connections, so that a broker can come back on its own port.
     """
+    PORTS.mkdir(exist_ok=True)
     for _ in range(1_000):
         port = _random.randrange(12_000, 32_000)
+        claim = FileLock(PORTS / str(port), blocking=False)
+        try:
+            claim.acquire()
+        except Timeout:
+            continue
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _claims.append(claim)  # held until this process ends
+        return port
     raise RuntimeError("no free port")
 
 
