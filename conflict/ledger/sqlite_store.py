@@ -62,6 +62,17 @@ class SqliteStore(Store):
             self.close()
             raise
 
+    def _checked(self) -> bool:
+        """As `sqlite.check_file`; damage must also show inside the turn, when nobody is writing the log back.
+
+        While another process does, the first page already counts pages that the file gets a moment later.
+        """
+        try:
+            return sqlite.check_file(self.path)
+        except errors.StoreDamaged:
+            with self._turn.hold():
+                return sqlite.check_file(self.path)
+
     def _prepared(self, create: bool) -> sqlite3.Connection:
         """Have a sound file in the right mode, and the connection that watches for changes."""
         with _translated(self.path):
@@ -69,7 +80,7 @@ class SqliteStore(Store):
                 with self._turn.hold():
                     if not self.path.exists() or self.path.stat().st_size == 0:
                         sqlite.create_file(self.path)
-            if not sqlite.check_file(self.path):
+            if not self._checked():
                 with self._turn.hold():
                     sqlite.use_log(self.path)
             watch = sqlite.connect(self.path, writer=False)
