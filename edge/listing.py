@@ -79,7 +79,7 @@ class Listing(Acts):
             **found.as_json(),
             "due": deadlines["due"],
             "deadlines": deadlines,
-            "delivery": [
+            "unsent": [
                 {"op": entry.op.hex(), "state": entry.state, "code": entry.code, "reason": entry.reason}
                 for entry in entries
             ],

@@ -31,7 +31,7 @@ def test_accepted_case_is_saved_numbered_and_queued(village: Node) -> None:
     assert shown["holder"] == VILLAGE and shown["urgent"] is True
     assert shown["fields"]["applicant_address"]["value"] == "白沙村3组"
     assert shown["fields"]["applicant_name"]["staff"] == "chief"
-    assert [entry["state"] for entry in shown["delivery"]] == ["pending"]
+    assert [entry["state"] for entry in shown["unsent"]] == ["pending"]
     assert shown["due"].startswith("2026-01-12")  # five working days after Monday 2026-01-05
     status = village.status()
     assert (status["pending"], status["refused"], status["waiting"], status["last_contact"]) == (1, 0, 0, None)
@@ -62,7 +62,7 @@ def test_attachments_are_part_of_the_same_act(village: Node, tmp_path: Path) -> 
     saved = accept(village, attachments=[scan])
     shown = village.service.show(saved.case)
     assert [one["material"] for one in shown["materials"]] == ["身份证复印件"]
-    assert shown["missing_files"] == [] and len(shown["delivery"]) == 2
+    assert shown["missing_files"] == [] and len(shown["unsent"]) == 2
 
 
 @pytest.mark.parametrize(
