@@ -8,11 +8,11 @@ Manual: docs/operating/edge.md, "Directory".
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from edge.errors import BadConfig, NotANode
+from protocol.carriers.durable import write_durably
 
 CONFIG_NAME = "edge.json"
 STORE_NAME = "edge.db"
@@ -67,33 +67,3 @@ def write_config(directory: Path, config: Config) -> None:
     """Put `config` in place, whole or not at all."""
     text = json.dumps(asdict(config), indent=2, sort_keys=True) + "\n"
     write_durably(directory / CONFIG_NAME, text.encode(), mode=0o644)
-
-
-def write_durably(path: Path, content: bytes, *, mode: int) -> None:
-    """Write a file so that after a power cut either the old or the new content is there.
-
-    A temporary name in the same directory, synced, renamed; then the directory is synced.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), mode)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_directory(path.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in `directory` durable. Windows has no such call and needs none."""
-    if os.name == "nt":
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

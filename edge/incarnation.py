@@ -22,12 +22,13 @@ from conflict.ledger.meta import delete_meta, get_meta, put_meta
 from conflict.ledger.store import Store
 from conflict.numbers import device_part
 from edge import memory
-from edge.config import JOINED, RENEWING, read_config, sync_directory, write_config, write_durably
+from edge.config import JOINED, RENEWING, read_config, write_config
 from edge.errors import Renewed
 from edge.identity import KEYS_NAME, PRIVATE, read_keys
 from edge.reference import Reference
 from edge.schema import outbox
 from protocol import keys as device_keys
+from protocol.carriers.durable import sync_directory, write_durably
 from protocol.keys import DeviceKeys
 from protocol.roster import FROZEN
 

@@ -20,9 +20,10 @@ from conflict.ledger.views import ViewRow, digests, find, list_views, view
 from conflict.time_limit import LABELS, civil_text
 from edge import outbox
 from edge.acts.base import Acts
-from edge.config import SLIPS_NAME, write_durably
+from edge.config import SLIPS_NAME
 from edge.desk import Desk
 from edge.slip import DueLine, SlipFacts, as_html, as_text
+from protocol.carriers.durable import write_durably
 
 if TYPE_CHECKING:
     from conflict.view import CaseView

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from hub.files import write_durably
+from protocol.carriers.durable import write_durably
 from protocol.errors import LocalProtocolError
 
 DIRECTORY_NAME = "broker"

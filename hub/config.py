@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from hub.errors import BadConfig, NotACounty
-from hub.files import PRIVATE, PUBLIC, write_durably
+from protocol.carriers.durable import PRIVATE, PUBLIC, write_durably
 from protocol.errors import MalformedBytes
 from protocol.keys import DeviceKeys
 

@@ -35,11 +35,11 @@ from hub.config import (
 )
 from hub.documents import Shelf
 from hub.errors import BadConfig, DirectoryNotEmpty
-from hub.files import PUBLIC, sync_directory, write_durably
 from hub.state import new_epoch
 from hub.upward import schema as upward_schema
 from protocol import keys as device_keys
 from protocol import topics
+from protocol.carriers.durable import PUBLIC, sync_directory, write_durably
 from protocol.errors import InputError, RemoteProtocolError
 from protocol.keys import DeviceKeys
 from protocol.roster import Device, Office, Roster

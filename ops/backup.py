@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from hub.files import PRIVATE, sync_directory, write_durably
 from ops.nodes import Node, find_node
+from protocol.carriers.durable import PRIVATE, sync_directory, write_durably
 from protocol.errors import InputError, RefusedError
 
 FORMAT = "liandong backup"

@@ -18,6 +18,7 @@ from pathlib import Path
 from sqlalchemy import Engine, QueuePool, create_engine, event
 
 from conflict.ledger.errors import StoreUnsafe, damaged, foreign, read_only
+from protocol.carriers.durable import sync_directory
 
 APPLICATION_ID = 0x4C445354  # "LDST", in the file header
 WAL_BYTES_TARGET = 8 * 2**20  # a log larger than this is written back into the database at the end of a commit
@@ -202,17 +203,6 @@ def copy(source: sqlite3.Connection, target: Path) -> None:
     finally:
         part.unlink(missing_ok=True)
     sync_directory(target.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in `directory` durable. Windows has no such call and needs none."""
-    if os.name == "nt":
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def unsafe(name: str, found: object, wanted: object) -> StoreUnsafe:

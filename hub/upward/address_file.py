@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hub.files import PRIVATE, write_durably
 from hub.upward.client import CityAddress
 from hub.upward.errors import BadCityAddress
+from protocol.carriers.durable import PRIVATE, write_durably
 
 ADDRESS_NAME = "keys/city.json"
 

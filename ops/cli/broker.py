@@ -52,8 +52,8 @@ def mosquitto(
     """Write Mosquitto's configuration and ACL file for this county into D/broker. 生成 Mosquitto 配置"""
     from hub.broker_accounts import passwords_path
     from hub.config import read_config
-    from hub.files import PUBLIC, write_durably
     from ops.broker.mosquitto import ACL_NAME, acl_text, mosquitto_config
+    from protocol.carriers.durable import PUBLIC, write_durably
 
     read_config(directory)
     home = passwords_path(directory.resolve()).parent

@@ -131,7 +131,7 @@ def card(
 ) -> None:
     """The hub card: what a device must know of its county; public. 中心名片"""
     from hub.config import CARD_NAME
-    from hub.files import PUBLIC, write_durably
+    from protocol.carriers.durable import PUBLIC, write_durably
     from protocol.trust import spoken
 
     with county_open(directory) as county:
@@ -157,7 +157,7 @@ def admit(
     """Answer a join request that came as a file, with roster, catalogue and calendar in the answer. 处理文件入网申请"""
     from hub.enrolment import admit as admit_request
     from hub.enrolment import device_mark, write_accounts
-    from hub.files import PUBLIC, write_durably
+    from protocol.carriers.durable import PUBLIC, write_durably
     from protocol.enrol import open_request, seal_answer
 
     blob = read_file(request)

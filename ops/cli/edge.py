@@ -69,7 +69,7 @@ def join(
 
 def _write_request(directory: Path, code: str, hub_card: Path | None, target: Path, *, as_json: bool) -> None:
     from edge import join as steps
-    from edge.config import write_durably
+    from protocol.carriers.durable import write_durably
 
     card = _card(hub_card)
     if card is None:

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hub.files import PRIVATE, write_durably
 from ops.clock import iso_text, local_text
+from protocol.carriers.durable import PRIVATE, write_durably
 
 REPORTS_NAME = "reports"
 
@@ -23,7 +23,8 @@ class DeviceResult:
     """One device of an office. state: "equal", "different", "unreachable"; `repaired`: it differed at first.
 
     only_hub, only_office: items that only one side had in the last pass; first_*: in the first. named: what only the
-    hub had, as [op, view or file; its id], at most 50.
+    hub had, as [op, view or file; its id], at most 50. purged: concluded cases that the device has purged by its own
+    signed word; they are left out of the comparison.
     """
 
     device: str
@@ -33,6 +34,7 @@ class DeviceResult:
     repaired: bool = False
     last_contact_ms: int | None = None
     cases: int = 0
+    purged: int = 0
     ops: int = 0
     files: int = 0
     only_hub: int = 0
@@ -86,8 +88,8 @@ class Report:
             "",
             f"{local_text(self.started_ms)} to {local_text(self.ended_ms)}, {self.passes} passes. **{verdict}.**",
             "",
-            "| office | name | device | state | cases | ops | only hub | only office | at first | bytes |",
-            "|---|---|---|---|---|---|---|---|---|---|",
+            "| office | name | device | state | cases | purged | ops | only hub | only office | at first | bytes |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         for one in self.devices:
             first = f"{one.first_only_hub}/{one.first_only_office}" if one.repaired else ""
@@ -100,6 +102,7 @@ class Report:
                 one.device[:8],
                 state,
                 one.cases,
+                one.purged,
                 one.ops,
                 one.only_hub,
                 one.only_office,

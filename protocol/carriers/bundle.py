@@ -35,6 +35,7 @@ from protocol.carriers.bundle_format import (
     read_header,
     read_records,
 )
+from protocol.carriers.durable import sync_directory
 from protocol.errors import LiandongError, LocalProtocolError
 
 PART_SUFFIX = ".part"
@@ -70,7 +71,7 @@ def write_bundle(
             summary = _write(part, envelopes, header)
             _check_medium(part, summary)
             part.replace(path)
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
@@ -180,14 +181,3 @@ def _summarise(file: BinaryIO, county: str | None) -> BundleSummary:
     digest = hashlib.sha256(raw)
     count = sum(1 for _ in read_records(file, digest))
     return BundleSummary(header, count, size, digest.digest())
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the new name durable. Windows has no such call and needs none."""
-    if os.name == "nt":
-        return
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

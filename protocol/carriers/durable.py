@@ -1,8 +1,8 @@
-"""Files of the hub's directory that must survive a power cut, and stay private.
+"""Small files that must survive a power cut: written whole or not at all, their names made durable.
 
-For: writing small files whole or not at all; making a directory's names durable.
-May not: know what is in the files.
-Source: docs/operating/hub.md, "Directory".
+For: keys, configuration, cards, bundles: one way of doing it for edge, hub, ledger and carriers.
+May not: know what is in the files; touch a database file.
+Source: docs/operating/storage.md.
 """
 
 from __future__ import annotations
