@@ -100,6 +100,18 @@ class HubProblem(RemoteProtocolError):
     code = "hub_problem"
 
 
+class BranchProblem(RemoteProtocolError):
+    """A device of the branch says that it could not handle something of ours; its words are in the text."""
+
+    code = "branch_problem"
+
+
+class BadLink(InputError):
+    """A card of the township's broker that is not for this device, county or township, or cannot be read."""
+
+    code = "bad_link"
+
+
 class Renewed(RefusedError):
     """The device took new keys while this act was under way; nothing was saved, the next try works."""
 
@@ -110,3 +122,15 @@ class NeedsCode(RefusedError):
     """The device goes on under new keys that the county takes only with a new enrolment code."""
 
     code = "needs_code"
+
+
+class NothingPurged(RefusedError):
+    """Nothing may be purged yet: no reconciliation has found this device equal with the hub."""
+
+    code = "not_reconciled"
+
+
+class NotPurged(InputError):
+    """No case of this number was purged here."""
+
+    code = "not_purged"

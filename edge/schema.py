@@ -63,6 +63,16 @@ aside = table(
     of=metadata,
 )
 
+# Concluded cases that were deleted here and are held by the hub (edge/purge.py).
+purged = table(
+    "edge_purged",
+    Column("case_id", LargeBinary, primary_key=True),
+    Column("number_key", Text, nullable=False),
+    Column("state", Text, nullable=False),  # gone, told (to the hub), wanted (back)
+    Column("since_ms", Int, nullable=False),
+    of=metadata,
+)
+
 COMPONENT = Component(
     name="edge",
     metadata=metadata,

@@ -140,6 +140,15 @@ file_source = table(
     of=metadata,
 )
 
+# Cases that a device no longer stores, by its own word (hub/purges.py).
+purged = table(
+    "hub_purged",
+    Column("device", LargeBinary, primary_key=True),
+    Column("case_id", LargeBinary, primary_key=True),
+    Column("since_ms", Int, nullable=False),
+    of=metadata,
+)
+
 item_version = table(
     "hub_item_version",
     Column("code", Text, primary_key=True),

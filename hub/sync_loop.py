@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from conflict.ledger.files import put_chunk
-from hub import contents, devices, enrolment, lineage, notices, refusals, state, streams
+from hub import contents, devices, enrolment, lineage, notices, purges, refusals, state, streams
 from hub.admission import Door
 from hub.ahead import settle_ahead
 from hub.arrival import Arrival
@@ -33,10 +33,12 @@ from protocol.link import (
     ChunkArrived,
     CompareArrived,
     Event,
+    FetchArrived,
     HelloArrived,
     HubLink,
     OpsArrived,
     ProblemArrived,
+    PurgedArrived,
 )
 from protocol.messages import Announce, Chunk, Compare, Problem, Stream
 from protocol.roster import REVOKED, Device
@@ -246,6 +248,8 @@ class SyncLoop:
                 line.link.say(Compare(event.session, body))
         elif isinstance(event, ProblemArrived):
             self._tell_problem(line.device, event)
+        elif isinstance(event, FetchArrived | PurgedArrived):
+            self._note_cases(line, event)
 
     def _take(self, arrivals: list[Arrival], mono_ms: int) -> None:
         """Commit in portions; what a failing store does not take is offered again by its senders."""
@@ -377,6 +381,15 @@ class SyncLoop:
                 line.announced |= {kind: version for kind, version, *_rest in offers}
                 line.link.say(Announce(offers))
                 line.due_ms = mono_ms
+
+    def _note_cases(self, line: _Line, event: FetchArrived | PurgedArrived) -> None:
+        """Cases that a device has purged, or wants back."""
+        with self._store.write() as tx:
+            if isinstance(event, PurgedArrived):
+                purges.note(tx, line.device, event.cases, now_ms=self._now_ms())
+            else:
+                purges.bring_back(tx, line.device, event.cases)
+            self._board.lengths.update(streams.lengths(tx, [line.device.office]))
 
     def _need_newest(self, epoch: bytes) -> None:
         """Stop if this device has heard a hub of this county that began later: this one is an old copy."""

@@ -42,6 +42,7 @@ class _Running:
     cases: list[bytes]
     counts: dict[str, int]
     heard_ms: int
+    purged: int = 0  # cases that the device has purged by its own word, left out of the comparison
 
 
 class HubComparer:
@@ -100,17 +101,19 @@ class HubComparer:
         return running is None or self._mono_ms() - running.heard_ms > AGAIN_MS
 
     def _build(self, device: Device) -> _Running:
+        from hub import purges
         from hub.streams import cases_of
 
         counts = dict.fromkeys((items.OP, items.VIEW, items.FILE), 0)
         mine: set[bytes] = set()
         with self._store.read() as tx:
-            cases = cases_of(tx, device.office)
+            gone = purges.cases_of(tx, device.incarnation)
+            cases = [case for case in cases_of(tx, device.office) if case not in gone]
             for thing in items.things(tx, cases):
                 mine.add(thing.item)
                 counts[thing.tag] += 1
         comparison = Comparison(mine, os.urandom(NONCE_BYTES))
-        return _Running(os.urandom(SESSION_BYTES), comparison, cases, counts, self._mono_ms())
+        return _Running(os.urandom(SESSION_BYTES), comparison, cases, counts, self._mono_ms(), len(gone))
 
     def _started(self) -> list[tuple[bytes, bytes, bytes]]:
         ready = [name for name, future in self._building.items() if future.done()]
@@ -132,7 +135,8 @@ class HubComparer:
             mine = [thing for thing in items.things(tx, running.cases) if thing.item in comparison.only_mine]
             ops = [thing for thing in mine if thing.tag == items.OP]
             views = [thing for thing in mine if thing.tag == items.VIEW]
-            extend(tx, {device.office: [Item(STREAM_OP, thing.device, thing.name) for thing in ops]})
+            # without the author's name, because a device's own ops are left out of its stream
+            extend(tx, {device.office: [Item(STREAM_OP, b"", thing.name) for thing in ops]})
             if not ops and views:
                 refold(tx, [thing.name for thing in views])
             result = {
@@ -140,6 +144,7 @@ class HubComparer:
                 "equal": not comparison.only_mine and not comparison.only_theirs,
                 "at_ms": self._now_ms(),
                 "cases": len(running.cases),
+                "purged": running.purged,
                 "ops": running.counts[items.OP],
                 "files": running.counts[items.FILE],
                 "only_hub": len(comparison.only_mine),

@@ -127,7 +127,7 @@ def _devices(county: County, office: str) -> dict[str, DeviceResult]:
 
 def _take(entry: DeviceResult, result: dict[str, Any], *, first: bool) -> None:
     entry.state = "equal" if result["equal"] else "different"
-    for name in ("cases", "ops", "files", "only_hub", "only_office"):
+    for name in ("cases", "purged", "ops", "files", "only_hub", "only_office"):
         setattr(entry, name, result[name])
     entry.rounds += result["rounds"]
     entry.bytes += result["bytes"]
