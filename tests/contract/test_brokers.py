@@ -146,8 +146,7 @@ def test_a_joining_machine_has_a_mailbox_like_any_other(strict_broker: Broker, h
         assert one.receive(60) == (CARD, b"card")
         one.publish(topics.up(SPACE, user), b"let me in")
         assert hub.receive(60) == (topics.up(SPACE, user), b"let me in")
-        hub.publish(topics.down(SPACE, user), b"welcome")
-        assert receive(one, 1) == [b"welcome"]
+        assert set(offer(hub, topics.down(SPACE, user), one)) <= {b"card"}  # a repeat of the card is allowed
     finally:
         one.stop(0)
 
