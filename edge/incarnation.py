@@ -34,6 +34,7 @@ from protocol.roster import FROZEN
 
 NAMES = "edge.incarnations"  # [[incarnation, base], …] once there was more than one; base: see `base`
 RENEWAL = "edge.renewal"  # [why, since ms, the hub's refusal or ""] until the county knows the new name
+DUE = "edge.renewal_due"  # why: a store that was rebuilt must take new keys before anybody signs
 NEXT_NAME = "keys/next.key"
 EARLIER = "keys/earlier"
 DRAWS_MAX = 50
@@ -92,6 +93,8 @@ def renew(
     """
     config, old = read_config(directory), read_keys(directory)
     if config.state == RENEWING and config.incarnation == old.incarnation.hex():
+        with store.write(reserve=True) as tx:
+            delete_meta(tx, DUE)
         return old
     path = directory / NEXT_NAME
     if not path.exists():
@@ -106,9 +109,10 @@ def renew(
 
 def settle(directory: Path, store: Store, reference: Reference, *, now_ms: int) -> None:
     """Finish a renewal that a power cut broke off. Cheap when there is none."""
-    if (directory / NEXT_NAME).exists():
-        with store.read() as tx:
-            why = str((get_meta(tx, RENEWAL) or [RESTORED])[0])
+    with store.read() as tx:
+        why = str(get_meta(tx, DUE) or (get_meta(tx, RENEWAL) or [RESTORED])[0])
+        must = get_meta(tx, DUE) is not None
+    if must or (directory / NEXT_NAME).exists():
         renew(directory, store, reference, why=why, now_ms=now_ms)
         return
     config = read_config(directory)
@@ -161,7 +165,7 @@ def _remember(tx: Connection, old: bytes, fresh: bytes, why: str, now_ms: int) -
         last = tx.execute(select(func.max(outbox.c.seq))).scalar() or 0
         put_meta(tx, NAMES, [*(known or [[old, 0]]), [fresh, last]])
     put_meta(tx, RENEWAL, [why, now_ms, ""])
-    for key in (memory.STREAM, memory.OTHER_HISTORY, memory.HUB_STATE):
+    for key in (DUE, memory.STREAM, memory.OTHER_HISTORY, memory.HUB_STATE):
         delete_meta(tx, key)  # ops of the old name that are not here come with the stream, from its start
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from conflict.ledger.errors import AlreadyRunning
+from conflict.ledger.errors import AlreadyRunning, StoreDamaged, StoreForeign
 from conflict.ledger.store import Store, daemon_lock, open_store
 from edge import incarnation, memory, outbox
 from edge.clock import Clock
@@ -78,7 +78,7 @@ def open_node(directory: Path, clock: Clock, *, check: bool = False) -> Node:
     """Open the device in `directory`.
 
     Args:    clock: `edge.clock.machine_clock()`, with a test's wall clock where there is one.
-             check: also run the store's quick integrity check.
+             check: also run the store's quick integrity check, and rebuild a store that is damaged (edge/salvage.py).
     Raises:  NotANode (none there, or still joining), BadConfig, StoreError and its kin.
     """
     config = read_config(directory)
@@ -88,7 +88,7 @@ def open_node(directory: Path, clock: Clock, *, check: bool = False) -> Node:
             "本设备尚未完成入网，请用入网码再次运行 liandong edge join。",
         )
     card = read_card(directory)
-    store = open_store(directory / STORE_NAME, check=check)
+    store = _open_store(directory, clock, check=check)
     try:
         store.ensure(COMPONENT)
         reference = Reference(Trust.of(card))
@@ -103,6 +103,20 @@ def open_node(directory: Path, clock: Clock, *, check: bool = False) -> Node:
     staff = Staff(store, clock.now_ms)
     service = Service(store, keys, reference, clock, office_phone=config.phone)
     return Node(directory, config, keys, store, reference, clock, staff, service)
+
+
+def _open_store(directory: Path, clock: Clock, *, check: bool) -> Store:
+    from edge.salvage import is_half_done, rebuild
+
+    if is_half_done(directory):
+        rebuild(directory, clock, detail="a rebuild that was broken off")
+    try:
+        return open_store(directory / STORE_NAME, check=check)
+    except (StoreDamaged, StoreForeign) as error:
+        if not check:
+            raise
+        rebuild(directory, clock, detail=str(error.facts.get("detail", error.code)))
+    return open_store(directory / STORE_NAME, check=True)
 
 
 def join(

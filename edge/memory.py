@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from conflict.ledger.chains import chain
 from conflict.ledger.meta import get_meta, put_meta
 from conflict.ledger.receipts import ops_in_run
 from edge.clock import Clock, HubTime, elapsed_ms
@@ -19,6 +20,7 @@ STREAM = "edge.stream"
 CONTACT = "edge.contact_ms"
 CERTIFICATES = "edge.certificates"
 HUB_STATE = "edge.hub_state"
+HUB_EPOCH = "edge.hub_epoch"
 OTHER_HISTORY = "edge.other_history"  # set once the hub is known to hold other ops under this device's name
 DELAY_MS_MAX = 60_000  # a statement may run so far ahead of our estimate before it counts as better knowledge
 
@@ -65,6 +67,14 @@ def set_stream_place(tx: Connection, epoch: bytes, position: int) -> None:
     put_meta(tx, STREAM, [epoch, max(position, reached) if held == epoch else position])
 
 
+def hub_began_anew(tx: Connection, epoch: bytes) -> bool:
+    """Note the epoch of the hub's streams; True if it was another one before: the hub was restored."""
+    known = get_meta(tx, HUB_EPOCH, b"")
+    if known != epoch:
+        put_meta(tx, HUB_EPOCH, epoch)
+    return known not in (b"", epoch)
+
+
 def last_contact_ms(tx: Connection) -> int | None:
     """Our wall clock at the hub's last word to us; None before the first."""
     found: int | None = get_meta(tx, CONTACT)
@@ -85,5 +95,9 @@ def add_certificate(tx: Connection, certificate: bytes) -> None:
 
 
 def holds_op(tx: Connection, device: bytes, seq: int, op_id: bytes) -> bool:
-    """Whether our op of this number is the one with this id; number 0 stands for none at all."""
-    return seq == 0 or (seq, op_id) in ops_in_run(tx, device, seq, seq)
+    """Whether our op of this number is the one with this id; number 0 stands for none at all.
+
+    Of a number inside our chain whose op was purged since we cannot say more than that we had it.
+    """
+    here = ops_in_run(tx, device, seq, seq) if seq else []
+    return seq == 0 or (seq, op_id) in here or (not here and seq <= chain(tx, device)[0])

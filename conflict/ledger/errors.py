@@ -107,8 +107,8 @@ _FULL = (
     "磁盘已满，本次内容没有保存。请清理磁盘后重试。",
 )
 _DAMAGED = (
-    "The local store is damaged. Stop working with it and restore a backup (docs/operating/storage.md).",
-    "本机数据库已损坏，请停止使用并按手册恢复备份。",
+    "The local store is damaged. An office's device: liandong node repair. The hub: restore a backup (docs/operating/drills.md).",
+    "本机数据库已损坏。机构设备请运行 liandong node repair；县中心请按手册恢复备份。",
 )
 _LOCKED = (
     "The local store is in use by another program. Nothing was changed; try again in a moment.",

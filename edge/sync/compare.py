@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from conflict.ledger.schema import files, ops
 from conflict.ledger.store import Store
 from conflict.ledger.views import digests
-from edge import outbox
+from edge import outbox, purge
 from edge.clock import Clock
 from protocol import canonical
 from protocol.errors import MalformedBytes
@@ -41,7 +41,7 @@ class Answerer:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._sessions: OrderedDict[bytes, tuple[Comparison, dict[bytes, bytes | None]]] = OrderedDict()
+        self._sessions: OrderedDict[bytes, tuple[Comparison, dict[bytes, bytes | None], int]] = OrderedDict()
 
     def answer(self, session: bytes, body: bytes) -> bytes | None:
         """The answer to one body, or None if nothing is due. A finished comparison offers again what the hub lacks.
@@ -52,11 +52,12 @@ class Answerer:
         if known is None:
             with self._store.read() as tx:
                 items = stored_items(tx)
-            known = (Comparison(items, _nonce(body)), items)
+                position = purge.last_position(tx)
+            known = (Comparison(items, _nonce(body)), items, position)
             self._sessions[session] = known
             while len(self._sessions) > SESSIONS_MAX:
                 self._sessions.popitem(last=False)
-        comparison, items = known
+        comparison, items, position = known
         try:
             answer = comparison.receive(body)
         except MalformedBytes:
@@ -64,6 +65,9 @@ class Answerer:
             raise
         if comparison.done:
             del self._sessions[session]
+            if not comparison.only_mine and not comparison.only_theirs:
+                with self._store.write() as tx:
+                    purge.note_equal(tx, position, now_ms=self._clock.now_ms())
             self._offer_again([op for item in comparison.only_mine if (op := items[item]) is not None])
         return answer
 

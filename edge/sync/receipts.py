@@ -42,7 +42,7 @@ def _accepted(tx: Connection, receipt: Receipt, run: AcceptedRun, own: bytes) ->
     """The hub's acceptance of the ops of a run that we hold; none if our op of that number is another."""
     held = ops_in_run(tx, receipt.author, run.first_seq, run.last_seq)
     if (run.last_seq, run.last_op) not in held:
-        if receipt.author == own:
+        if receipt.author == own and not memory.holds_op(tx, own, run.last_seq, run.last_op):
             put_meta(tx, memory.OTHER_HISTORY, [run.last_seq, run.last_op])
         return []
     return [OpOutcome(op_id, "accepted", hub_ms=receipt.hub_ms) for _seq, op_id in held]

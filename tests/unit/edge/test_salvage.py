@@ -1,0 +1,123 @@
+"""A damaged store is rebuilt: what can be read is there again, signed anew is only under new keys, the file is kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from conflict.ledger.check import check_contents
+from conflict.ledger.errors import StoreDamaged, StoreForeign
+from conflict.ledger.store import daemon_lock
+from edge import outbox
+from edge.config import read_config
+from edge.forms import Application
+from edge.main import Node, open_node
+from edge.salvage import is_half_done
+from protocol.errors import StoreError
+from tests.unit.edge.county import GOOD_ID, Hands
+
+CASES = 12
+
+
+def filled(node: Node, paper: Path) -> list[str]:
+    actor = node.staff.check()
+    paper.write_bytes(b"photo" * 20_000)
+    papers = [[paper], *([[]] * (CASES - 1))]
+    numbers = [
+        node.service.accept(actor, Application("DF-1", f"申请人{at}", GOOD_ID, attachments=files)).number
+        for at, files in enumerate(papers)
+    ]
+    node.staff.add(actor, "小李", "agent")
+    return numbers
+
+
+def flattened(store: Path) -> None:
+    """All in one file, as after a clean end."""
+    with closing(sqlite3.connect(store)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def spoil_views(store: Path) -> None:
+    """Overwrite a page of the views: all ops can still be read."""
+    with closing(sqlite3.connect(store)) as database:
+        page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'views'").fetchone()[0]
+        size = database.execute("PRAGMA page_size").fetchone()[0]
+    with store.open("rb+") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+
+
+def spoil_head(store: Path) -> None:
+    with store.open("rb+") as file:
+        file.write(b"\0" * 100)
+
+
+def cut(store: Path) -> None:
+    with store.open("rb+") as file:
+        file.truncate(store.stat().st_size // 2)
+
+
+@pytest.mark.parametrize(("spoil", "all_there"), [(spoil_views, True), (spoil_head, False), (cut, False)])
+def test_work_goes_on_in_a_rebuilt_store(
+    village: Node, hands: Hands, tmp_path: Path, spoil: Callable[[Path], None], all_there: bool
+) -> None:
+    numbers = filled(village, tmp_path / "photo.txt")
+    old = village.keys.incarnation
+    village.close()
+    store = village.directory / "edge.db"
+    flattened(store)
+    spoil(store)
+    spoiled = store.read_bytes()
+    with pytest.raises(StoreError) as caught, open_node(village.directory, hands.clock()) as plain:
+        plain.service.list_cases()
+    assert isinstance(caught.value, StoreDamaged | StoreForeign)
+    with open_node(village.directory, hands.clock(), check=True) as node:
+        assert node.keys.incarnation != old
+        assert read_config(node.directory).state == "renewing"
+        assert "renewing" in {one["code"] for one in node.status()["banners"]}
+        if all_there:
+            assert {row["number"] for row in node.service.list_cases()} == set(numbers)
+            assert {one["name"] for one in node.staff.list()} == {"chief", "小李"}
+            with node.store.read() as tx:
+                assert outbox.counts(tx)["pending"] == CASES + 1
+                assert check_contents(tx) == []
+            assert node.status()["attachments"]["complete"] == 1
+            node.service.accept(node.staff.check(), Application("DF-1", "新申请", GOOD_ID))
+    (kept,) = village.directory.glob("damaged-*/edge.db")
+    assert kept.read_bytes()[: len(spoiled)] == spoiled
+
+
+def test_a_rebuild_that_a_crash_broke_off_is_finished(village: Node, hands: Hands, tmp_path: Path) -> None:
+    numbers = filled(village, tmp_path / "photo.txt")
+    village.close()
+    store = village.directory / "edge.db"
+    flattened(store)
+    spoil_views(store)
+    real, calls = Path.replace, []
+
+    def dying(self: Path, target: Path) -> Path:
+        calls.append(self.name)
+        if self.name == "edge.db.rebuilt":
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "replace", dying)
+        with pytest.raises(KeyboardInterrupt):
+            open_node(village.directory, hands.clock(), check=True)
+    assert is_half_done(village.directory)
+    with open_node(village.directory, hands.clock()) as node:
+        assert {row["number"] for row in node.service.list_cases()} == set(numbers)
+
+
+def test_nothing_is_rebuilt_under_a_running_daemon(village: Node, hands: Hands) -> None:
+    village.close()
+    flattened(village.directory / "edge.db")
+    spoil_views(village.directory / "edge.db")
+    with daemon_lock(village.directory), pytest.raises(StoreError) as caught:
+        open_node(village.directory, hands.clock(), check=True)
+    assert caught.value.code == "already_running"
