@@ -15,6 +15,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from conflict.ledger.receipts import OpOutcome
 from conflict.ledger.schema import op_outcomes, views
 from conflict.ledger.schema import ops as ops_table
+from conflict.ledger.statements import steps
 from edge.schema import OUTBOX_STATES, outbox
 from protocol.op import Op
 
@@ -108,10 +109,9 @@ def reopen(tx: Connection, above: int, *, now_ms: int) -> int:
 
 def reopen_ops(tx: Connection, op_ids: Iterable[bytes], *, now_ms: int) -> None:
     """Offer these ops again, if they are ours: a comparison showed that the hub does not store them."""
-    rows = [{"op": op_id} for op_id in op_ids]
-    if rows:
-        one = (outbox.c.op_id == bindparam("op")) & outbox.c.state.not_in(UNSETTLED)
-        tx.execute(update(outbox).where(one).values(state="pending", since_ms=now_ms), rows)
+    for part in steps(op_ids):
+        ours = outbox.c.op_id.in_(part) & outbox.c.state.not_in(UNSETTLED)
+        tx.execute(update(outbox).where(ours).values(state="pending", since_ms=now_ms))
 
 
 def unsettled_by_case(tx: Connection) -> dict[bytes, int]:

@@ -56,7 +56,7 @@ def export(
 def take(directory: Path, place: Path, *, answer_to: Path | None, room_bytes: int) -> dict[str, Any]:
     """Import a bundle or a directory of bundles. envelopes, others, ops, documents, chunks, gaps, set_aside, answer."""
     if find_node(directory).kind == "edge":
-        from edge.main import open_node
+        from edge.main import open_node, renew_if_due
         from edge.stick import taking as edge_taking
 
         if answer_to is not None:
@@ -64,7 +64,8 @@ def take(directory: Path, place: Path, *, answer_to: Path | None, room_bytes: in
                 "--answer is for the hub; a device answers with its next export.", "--answer 仅用于县中心。"
             )
         with open_node(directory, edge_clock()) as node:
-            return _taken(edge_taking.take(node, place))
+            found = _taken(edge_taking.take(node, place))
+            return {**found, "renewed": renew_if_due(node)}
     from hub.init import open_county
     from hub.stick import taking as hub_taking
 

@@ -18,6 +18,8 @@ from sqlalchemy import func, select
 from conflict.kinds import OpKind
 from conflict.ledger.files import incomplete_files, missing_chunks
 from edge import outbox
+from edge.config import RENEWING
+from edge.errors import NeedsCode
 from edge.main import Node
 from edge.schema import outbox as outbox_table
 from edge.slip import county_time
@@ -64,8 +66,14 @@ def export(
     Args:    since_last: leave out what earlier sticks carried, although there is no receipt yet. Without it everything
              unsettled goes; only after an export that was cut by its room the next one goes on where that one ended.
              room_bytes: of envelopes; the greeting and one batch of ops go in any case.
-    Raises:  BundleExists, BundleNotWritten (nothing counts as carried), StoreError.
+    Raises:  NeedsCode, BundleExists, BundleNotWritten (nothing counts as carried), StoreError.
     """
+    if node.config.state == RENEWING:
+        raise NeedsCode(
+            "This device goes on under new keys that the county does not know yet: synchronise once, or ask for a code "
+            "and run liandong edge join with it here.",
+            "本设备已更换密钥，县中心尚未认可：请联网同步一次，或申请新的入网码后在本目录运行 liandong edge join。",
+        )
     load = _Load(node, since_last=since_last, room=Room(room_bytes), session=random_bytes(SESSION_BYTES))
     now_ms = node.clock.now_ms()
     stamp = "".join(digit for digit in county_time(now_ms) if digit.isdigit())

@@ -225,15 +225,18 @@ def _ids(blobs: Sequence[bytes]) -> list[bytes]:
 def _lost(tx: Connection, welcome: Welcome, base: int) -> list[bytes]:
     """Own ops that the hub had settled by the time of its greeting and no longer held then: it lost them.
 
+    base: of this device's present name, see edge/incarnation.py.
+
     Only if the op after the last that it holds was accepted: otherwise its chain has a gap because a stick with earlier
     ops has not come yet, and what lies behind the gap is not lost.
     """
+    held = base + welcome.held_seq
     query = (
         select(outbox_table.c.seq, outbox_table.c.op_id, outbox_table.c.state)
         .join(op_outcomes, op_outcomes.c.op_id == outbox_table.c.op_id)
-        .where(outbox_table.c.seq > base + welcome.held_seq, op_outcomes.c.hub_ms <= welcome.hub_ms)
+        .where(outbox_table.c.seq > held, op_outcomes.c.hub_ms <= welcome.hub_ms)
         .order_by(outbox_table.c.seq)
     )
     rows = tx.execute(query).all()
-    gone = bool(rows) and rows[0].seq == base + welcome.held_seq + 1 and rows[0].state == "accepted"
+    gone = bool(rows) and rows[0].seq == held + 1 and rows[0].state == "accepted"
     return [row.op_id for row in rows] if gone else []

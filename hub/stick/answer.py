@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from conflict.ledger.meta import get_meta, put_meta
-from hub import contents, devices, state, streams
+from hub import contents, devices, lineage, state, streams
 from hub.devices import Contact
 from hub.init import County
 from hub.source import Board, DeviceSource
@@ -124,9 +124,10 @@ def export(
     when it was last heard.
 
     Args:    since_last: from where the last stick for each ended, although nothing says that it arrived.
-    Raises:  BundleEmpty if nobody lacks anything; otherwise as `answer`.
+    Raises:  BundleEmpty if nobody lacks anything; AnotherHub; otherwise as `answer`.
     """
     with county.store.read() as tx:
+        lineage.need_newest(tx)
         county.shelf.refresh(tx)
         epoch, lengths = state.epoch_of(tx), streams.lengths(tx)
         contacts, written = devices.load(tx), get_meta(tx, WRITTEN, {})

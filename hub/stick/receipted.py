@@ -1,4 +1,4 @@
-"""Which ops of a device have a receipt in the part of its stream that goes back to it.
+"""Which ops have a receipt in the part of a stream that goes back to the device that offers them.
 
 For: receipting a repeated op again only if its receipt lies behind the device's place, so that importing the same stick
 twice adds nothing to any stream.
@@ -14,9 +14,10 @@ from sqlalchemy import select
 
 from conflict.ledger.store import Store
 from hub import schema
+from hub.carriers import is_above
 from protocol.messages import STREAM_RECEIPT
 from protocol.op import Op
-from protocol.roster import Device
+from protocol.roster import Device, Roster
 from protocol.signed import peek_statement
 
 
@@ -27,24 +28,33 @@ class Receipted:
         """`after`: the device's place in its office's stream."""
         self._store, self._device, self._after = store, device, after
 
-    def __contains__(self, op: Op) -> bool:
-        runs, refused = self._said
-        return op.id in refused or any(first <= op.seq <= last for first, last in runs)
+    def lacks(self, op: Op, roster: Roster) -> bool:
+        """Whether the device is owed a receipt about this stored op: its own or its office's, or one that it carries
+        for an office below, and none is on its way."""
+        ours = op.office == self._device.office or is_above(roster, self._device.office, op.office)
+        return ours and op.id not in self._named and not self._runs(op)
+
+    def _runs(self, op: Op) -> bool:
+        return any(first <= op.seq <= last for first, last in self._said[0].get(op.device, ()))
+
+    @property
+    def _named(self) -> set[bytes]:
+        return self._said[1]
 
     @cached_property
-    def _said(self) -> tuple[list[tuple[int, int]], set[bytes]]:
+    def _said(self) -> tuple[dict[bytes, list[tuple[int, int]]], set[bytes]]:
+        """Accepted runs by author, and ops that were refused or wait."""
         query = select(schema.stream.c.ref).where(
             schema.stream.c.office == self._device.office,
             schema.stream.c.pos > self._after,
             schema.stream.c.what == STREAM_RECEIPT,
         )
-        runs: list[tuple[int, int]] = []
-        refused: set[bytes] = set()
         with self._store.read() as tx:
             blobs = list(tx.scalars(query))
+        runs: dict[bytes, list[tuple[int, int]]] = {}
+        named: set[bytes] = set()
         for blob in blobs:
             said = peek_statement(blob, "receipt")  # our own, from our own store
-            if said["author"] == self._device.incarnation:
-                runs += [(first, last) for first, last, _op in said["accepted"]]
-                refused |= {row[0] for row in said["refused"]}
-        return runs, refused
+            runs.setdefault(said["author"], []).extend((first, last) for first, last, _op in said["accepted"])
+            named |= {row[0] for row in (*said["refused"], *said["waiting"])}
+        return runs, named

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, update
 from conflict.ledger.append import known
 from conflict.ledger.files import put_chunk
 from conflict.ledger.receipts import outcomes_of
-from hub import devices, held, notices, refusals, schema, state, streams
+from hub import devices, held, lineage, notices, refusals, schema, state, streams
 from hub.ahead import settle_ahead
 from hub.arrival import Arrival
 from hub.devices import Contact
@@ -56,12 +56,14 @@ def take(
     Args:    answer_to: a new file, or a directory; beside `place` unless named. room_bytes: of envelopes in the answer.
     Returns: what was taken; the answer, None if no device in it may be answered.
     Raises:  for a single file what `read_bundle` raises; BundleNotForUs; NoBundle; BundleExists: nothing was changed
-             then. BundleNotWritten: what came in is stored, there is no answer. StoreError: repeat it.
+             then. AnotherHub: this store is an old copy. BundleNotWritten: what came in is stored, there is no answer. StoreError: repeat it.
     """
     files = bundles_in(place)
     if answer_to is not None and not answer_to.is_dir() and os.path.lexists(answer_to):
         raise BundleExists()
     settle_restored(county, now_ms=now_ms(), random_bytes=random_bytes)
+    with county.store.read() as tx:
+        lineage.need_newest(tx)
     intake = Intake(county.store, county.keys, county.shelf, now_ms=now_ms)
     taking = _Taking(county, intake, now_ms, random_bytes)
     try:
@@ -185,6 +187,7 @@ class _Taking:
     def _hello(self, device: Device, hello: Hello) -> None:
         if len(hello.session) != SESSION_BYTES:
             raise MalformedBytes("a greeting whose session has not 8 bytes", "问候消息的会话标识不正确。")
+        self._need_newest(hello.epoch)
         with self._store.write() as tx:
             if hello.epoch == state.epoch_of(tx):
                 settle_ahead(
@@ -200,6 +203,15 @@ class _Taking:
         place = max(0, hello.pos) if hello.epoch == epoch else 0
         self._greeted[device.incarnation] = Asked(device, hello)
         self._receipted[device.incarnation] = Receipted(self._store, device, after=place)
+
+    def _need_newest(self, epoch: bytes) -> None:
+        """Stop if this device has heard a hub of this county that began later: this one is an old copy."""
+        with self._store.read() as tx:
+            later = lineage.is_later(tx, epoch, state.epoch_of(tx))
+        if later:
+            with self._store.write(reserve=True) as tx:
+                lineage.note_later(tx, epoch)
+            raise lineage.another_hub(epoch)
 
     def _ack(self, device: Device, ack: Ack) -> None:
         with self._store.write() as tx:
@@ -242,11 +254,11 @@ class _Taking:
         with self._store.read() as tx:
             before = set(known(tx, ops))
             before |= held.known(tx, (op_id for op_id in ops if op_id not in before))
-        receipted = self._receipted.get(device.incarnation)
+        owed = self._receipted.get(device.incarnation)
         again = [
             op.blob
             for op in ops.values()
-            if receipted is not None and op.id in before and op.device == device.incarnation and op not in receipted
+            if owed is not None and op.id in before and owed.lacks(op, self._shelf.roster)
         ]
         via, repeats = f"bundle:{device.incarnation.hex()[:8]}", set(again)
         arrivals = [

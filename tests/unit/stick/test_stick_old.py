@@ -8,13 +8,21 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from sqlalchemy import update
 
-from conflict.ledger.meta import get_meta
+from conflict.ledger.meta import get_meta, put_meta
+from conflict.ledger.views import digests
 from edge import memory, outbox
+from edge.errors import NeedsCode
+from edge.main import open_node, renew_if_due
 from edge.schema import outbox as outbox_table
 from edge.stick import memory as remembered
 from hub import calendar_source, enrolment, notices, state
+from hub.errors import AnotherHub
+from hub.init import open_county
+from hub.stick import answer as hub_answer
+from hub.stick import taking as hub_taking
 from protocol.carriers.bundle import read_bundle
 from protocol.roster import ACTIVE, FROZEN
 from tests.unit.edge.county import seeds
@@ -201,3 +209,40 @@ def test_what_the_hub_still_lacks_was_not_carried(courier: Courier, tmp_path: Pa
     assert answered is not None
     courier.at("village", answered.file)
     assert courier.export("village", since_last=True).chunks == 4
+
+
+def test_an_old_copy_of_the_hub_takes_no_stick(courier: Courier, tmp_path: Path) -> None:
+    """Two hubs of one county: the one that began earlier learns of the other by stick, changes nothing and stops."""
+    shutil.copytree(tmp_path / "hub", tmp_path / "old")
+    new_epoch(courier)
+    courier.accept("village")
+    courier.trip("village")
+    courier.accept("village")
+    exported = courier.export("village").file
+    old = open_county(tmp_path / "old")
+    try:
+        for _ in range(2):
+            with pytest.raises(AnotherHub):
+                hub_taking.take(old, exported, now_ms=lambda: courier.hands.now_ms)
+        with pytest.raises(AnotherHub):
+            hub_answer.export(old, courier.file("old"), now_ms=lambda: courier.hands.now_ms)
+        with old.store.read() as tx:
+            assert digests(tx) == {}
+    finally:
+        old.store.close()
+    courier.trip("village")
+    assert courier.equal()
+
+
+def test_new_keys_need_the_county_before_a_stick(courier: Courier) -> None:
+    courier.accept("village")
+    node = courier.nodes["village"]
+    with node.store.write() as tx:
+        put_meta(tx, memory.HUB_STATE, FROZEN)
+    assert renew_if_due(node)
+    node.close()
+    with open_node(node.directory, courier.hands.clock()) as renewed:
+        courier.nodes["village"] = renewed
+        with pytest.raises(NeedsCode):
+            courier.export("village")
+        assert courier.states("village") == {"pending": 1}
