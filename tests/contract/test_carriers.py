@@ -5,6 +5,7 @@ Method: the same tests over MQTT on each broker and over a bundle file.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,9 +34,13 @@ def carry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Carry]:
 
         yield by_stick
         return
-    broker = make_broker(request.param, tmp_path / "d").start()
-    hub, device = carrier(broker, topics.HUB_USER), carrier(broker, "device-a")
-    try:
+    with contextlib.ExitStack() as stack:
+        broker = make_broker(request.param, tmp_path / "d")
+        stack.callback(broker.kill)
+        broker.start()
+        hub, device = carrier(broker, topics.HUB_USER), carrier(broker, "device-a")
+        stack.callback(hub.stop, 0)
+        stack.callback(device.stop, 0)
         online(hub, device)
 
         def by_line(payloads: list[bytes]) -> list[bytes]:
@@ -44,10 +49,6 @@ def carry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Carry]:
             return receive(hub, len(payloads))
 
         yield by_line
-    finally:
-        hub.stop(0)
-        device.stop(0)
-        broker.kill()
 
 
 def test_bytes_arrive_as_they_were(carry: Carry) -> None:
