@@ -35,8 +35,11 @@ from protocol.link import StreamArrived
 from protocol.messages import STREAM_OP, Chunk, Problem, Stream, Want, Welcome
 from protocol.op import parse_op
 from protocol.roster import Device
+from protocol.trust import HubCard
 
 VIA = "bundle"
+CARD_NAME = "hub.card"
+CARD_BYTES_MAX = 8_192
 CHUNKS_TOGETHER = 32  # of attachments in one transaction: 1 MiB
 log = logging.getLogger("liandong.edge.stick")
 
@@ -44,12 +47,15 @@ log = logging.getLogger("liandong.edge.stick")
 def take(node: Node, place: Path) -> Taken:
     """Take what a bundle, or every bundle of a directory, holds for this device. Repeating it changes nothing.
 
+    In a directory the county's card (`hub.card`) is looked at first.
     Raises:  for a single file what `read_bundle` raises; BundleNotForUs if nothing is for this device; NoBundle;
              StoreError. Nothing was changed then, except after a StoreError: repeat it.
     """
     files = bundles_in(place)
     before = _unsettled(node)
     taking = _Taking(node)
+    if place.is_dir():
+        taking.card(place / CARD_NAME)
     for file in files:
         if place.is_dir() and written_by(file, node.keys.incarnation):
             continue
@@ -76,6 +82,18 @@ class _Taking:
         self._chunks: list[Chunk] = []
         self._wants: list[Want] = []
         self._news = False  # the last greeting is the hub's newest word
+
+    def card(self, path: Path) -> None:
+        """The county's card beside the bundles, if it is there: a hub with new keys is known by it, if the root certified
+        them. Another county's, an older one and garbage change nothing."""
+        try:
+            with path.open("rb") as source:
+                card = HubCard.from_bytes(source.read(CARD_BYTES_MAX))
+            ours = card.root_public == self._node.reference.trust.root_public
+            if ours and self._intake.certificate(card.certificate):
+                log.info("the county root has certified another hub key")
+        except (OSError, RemoteProtocolError) as error:
+            log.info("no card that could be used lies beside the bundles: %s", error)
 
     def file(self, path: Path) -> None:
         """One bundle. Raises what `read_bundle` raises before anything is taken; envelopes of others are passed over."""

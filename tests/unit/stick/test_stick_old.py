@@ -6,6 +6,7 @@ Method: newer traffic by the line or by a later stick first, then the old file; 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,17 @@ from edge.errors import NeedsCode
 from edge.main import open_node, renew_if_due
 from edge.schema import outbox as outbox_table
 from edge.stick import memory as remembered
+from edge.sync.intake import Intake
 from hub import calendar_source, enrolment, notices, state
 from hub.errors import AnotherHub
 from hub.init import open_county
 from hub.stick import answer as hub_answer
 from hub.stick import taking as hub_taking
 from protocol.carriers.bundle import read_bundle
+from protocol.carriers.stick import BundleNotForUs
+from protocol.link import StreamArrived
 from protocol.roster import ACTIVE, FROZEN
+from protocol.trust import HubCertificate, sign_certificate
 from tests.unit.edge.county import seeds
 from tests.unit.stick.courier import OFFICES, Courier, content
 
@@ -232,6 +237,38 @@ def test_an_old_copy_of_the_hub_takes_no_stick(courier: Courier, tmp_path: Path)
         old.store.close()
     courier.trip("village")
     assert courier.equal()
+
+
+def test_a_place_never_goes_back_under_a_running_daemon(courier: Courier) -> None:
+    """The stick was ahead of the line; what the line still brings is a repeat."""
+    for _ in range(3):
+        courier.accept("village")
+        courier.trip("village")
+    epoch, reached = courier.place("village")
+    node = courier.nodes["village"]
+    intake = Intake(node.store, node.keys, node.reference, node.clock)
+    intake.stream(StreamArrived(epoch, 1, 1, ()), via="mqtt")
+    assert reached > 1 and courier.place("village") == (epoch, reached)
+
+
+def test_a_hub_with_new_keys_is_known_by_the_card_on_the_stick(courier: Courier) -> None:
+    courier.accept("village")
+    courier.export("other", to=courier.pocket)
+    node, card = courier.nodes["village"], courier.hub.card
+    path = courier.pocket / "hub.card"
+    for serial, signer, after in ((2, seeds("not the root")(32), 1), (2, courier.root.sign_seed, 2), (1, None, 2)):
+        hub = courier.hub.keys
+        made = HubCertificate("420222", serial, hub.sign_public, hub.seal_public, hub.suite, 0)
+        newer = card if signer is None else replace(card, certificate=sign_certificate(made, root_seed=signer))
+        path.write_bytes(newer.to_bytes())
+        with pytest.raises(BundleNotForUs):
+            courier.at("village", courier.pocket)
+        assert node.reference.trust.hub.serial == after
+    path.write_bytes(b"garbage")
+    with pytest.raises(BundleNotForUs):
+        courier.at("village", courier.pocket)
+    with open_node(node.directory, courier.hands.clock()) as again:
+        assert again.reference.trust.hub.serial == 2
 
 
 def test_new_keys_need_the_county_before_a_stick(courier: Courier) -> None:
