@@ -27,6 +27,7 @@ from protocol.carriers.mqtt import MqttCarrier
 from protocol.schedule import delays_s
 from protocol.trust import Trust
 
+CA_NAME = "broker-ca.pem"  # of a broker whose certificate comes from an authority of the county's own, as at an edge
 JOIN_S = 15.0  # what the gateway's thread gets to end a call under way
 
 
@@ -60,6 +61,7 @@ def run_hub(
                 username=topics.HUB_USER,
                 password=read_secret(directory, HUB_PASSWORD_NAME).decode(),
                 subscriptions=(topics.all_up(space),),
+                ca_file=authority if (authority := directory / CA_NAME).exists() else None,
             )
             intake = Intake(county.store, county.keys, county.shelf, now_ms=now_ms)
             loop = SyncLoop(
