@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, cast
 
 from conflict.ledger.errors import AlreadyRunning, StoreDamaged, StoreForeign
 from conflict.ledger.store import Store, daemon_lock, open_store
-from edge import incarnation, memory, outbox
+from conflict.ledger.views import find, view_rows
+from edge import incarnation, memory, outbox, purge
 from edge.clock import Clock
 from edge.config import JOINED, RENEWING, STORE_NAME, Config, read_config
 from edge.errors import NeedsCode, NotANode
@@ -28,7 +29,7 @@ from edge.schema import COMPONENT
 from edge.service import Service
 from edge.staff import Staff
 from edge.status import status
-from protocol.errors import LiandongError
+from protocol.errors import LiandongError, TransportError
 from protocol.keys import DeviceKeys
 from protocol.trust import HubCard, Trust
 
@@ -185,6 +186,33 @@ def _succeed(node: Node, timeout_s: float, stop: threading.Event) -> None:
             f"请向县中心申请新的入网码（{pending[2]}），并在本目录运行 liandong edge join --code 入网码。",
         )
     ask(node.directory, node.reference.trust, node.config.broker, node.clock, timeout_s=timeout_s, stop=stop)
+
+
+def fetch_case(node: Node, text: str, *, timeout_s: float = SYNC_TIMEOUT_S) -> str:
+    """Bring a purged case back; returns its id in hex. One that is here already is simply here.
+
+    Raises:  NotPurged; TransportError if the hub did not send it in time (it is asked again at the next contact).
+    """
+    with node.store.write() as tx:
+        case = purge.want_back(tx, text)
+        if case is None:
+            purge.need_known(tx, text)
+    end = node.clock.mono_ms() + int(timeout_s * 1000)
+    while case is not None and not _is_here(node, case):
+        if node.clock.mono_ms() >= end:
+            raise TransportError(
+                "The county has not sent the case yet; it is asked for again at the next contact.",
+                "县中心尚未发回该办件，下次联系时会再次索取。",
+            )
+        sync_once(node, timeout_s=max(1.0, (end - node.clock.mono_ms()) / 1000))
+        time.sleep(DAEMON_LOOK_S)
+    with node.store.read() as tx:
+        return find(tx, text).hex()
+
+
+def _is_here(node: Node, case: bytes) -> bool:
+    with node.store.read() as tx:
+        return bool(view_rows(tx, [case]))
 
 
 def _await_daemon(node: Node, timeout_s: float) -> Round:

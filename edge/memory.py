@@ -17,6 +17,7 @@ from edge.clock import Clock, HubTime, elapsed_ms
 SEQUENCE = "edge.sequence"
 HUB_TIME = "edge.hub_time"
 STREAM = "edge.stream"
+STREAM_END = "edge.stream_end"
 CONTACT = "edge.contact_ms"
 CERTIFICATES = "edge.certificates"
 HUB_STATE = "edge.hub_state"
@@ -73,6 +74,18 @@ def hub_began_anew(tx: Connection, epoch: bytes) -> bool:
     if known != epoch:
         put_meta(tx, HUB_EPOCH, epoch)
     return known not in (b"", epoch)
+
+
+def note_stream_end(tx: Connection, epoch: bytes, end: int) -> None:
+    """Where the hub's stream ended at its last greeting."""
+    put_meta(tx, STREAM_END, [epoch, end])
+
+
+def loading(tx: Connection) -> tuple[int, int]:
+    """(positions of the stream that are here, positions that there were at the hub's last greeting)."""
+    epoch, end = get_meta(tx, STREAM_END, [b"", 0])
+    held, position = stream_place(tx)
+    return (position if held == epoch else 0), end
 
 
 def last_contact_ms(tx: Connection) -> int | None:

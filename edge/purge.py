@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 
 from conflict.kinds import FINAL
 from conflict.ledger import schema as ledger
+from conflict.ledger.errors import UnknownCase
 from conflict.ledger.meta import get_meta, put_meta
 from conflict.ledger.statements import insert_new, steps
-from conflict.ledger.views import number_key
-from edge.errors import NothingPurged
+from conflict.ledger.views import find, number_key
+from edge.errors import NothingPurged, NotPurged
 from edge.schema import outbox, purged
 from protocol.op import parse_op
 
@@ -86,6 +87,16 @@ def want_back(tx: Connection, text: str) -> bytes | None:
             tx.execute(update(purged).where(purged.c.case_id == case).values(state=WANTED))
             return bytes(case)
     return None
+
+
+def need_known(tx: Connection, text: str) -> None:
+    """Raises NotPurged if the case is neither purged nor here."""
+    try:
+        find(tx, text)
+    except UnknownCase as error:
+        raise NotPurged(
+            f"No case {text!r} was purged here, and none is here.", f"本机没有清理过编号为“{text}”的办件。"
+        ) from error
 
 
 def to_tell(tx: Connection, *, limit: int) -> tuple[list[bytes], list[bytes]]:

@@ -14,11 +14,11 @@ from sqlalchemy import Connection, func, select
 from conflict.ledger.chains import chain
 from conflict.ledger.files import file_totals
 from conflict.ledger.meta import get_meta
-from conflict.ledger.schema import ops
+from conflict.ledger.schema import ops, views
 from conflict.ledger.views import op as stored_op
 from conflict.ledger.views import view_rows
 from conflict.ledger.waiting import missing_parents
-from edge import aside, incarnation, memory, outbox
+from edge import aside, incarnation, memory, outbox, purge
 from edge.clock import Clock, implausible
 from edge.config import SOFTWARE
 from edge.slip import county_time
@@ -36,7 +36,7 @@ def status(node: Node) -> dict[str, Any]:
     """Counts and lists.
 
     Returns: pending, refused, waiting (numbers of ops), last_contact (county time or None), last_contact_ms, accepted,
-             refusals, waits, set_aside (lists), attachments, versions, banners, and who the device is.
+             refusals, waits, set_aside (lists), loading (of the office's scope), purged, attachments, versions, banners, and who the device is.
     """
     with node.store.read() as tx:
         counts = outbox.counts(tx)
@@ -57,6 +57,8 @@ def status(node: Node) -> dict[str, Any]:
             "ops": seq,
             "last_contact": county_time(contact_ms) if contact_ms is not None else None,
             "last_contact_ms": contact_ms,
+            "loading": _loading(tx),
+            "purged": purge.counts(tx),
             "refusals": _refusals(tx),
             "waits": _waits(tx),
             "set_aside": _set_aside(tx),
@@ -92,6 +94,11 @@ def banners(tx: Connection, clock: Clock) -> list[dict[str, str]]:
             )
         )
     found += _renewal_banner(tx)
+    position, end = memory.loading(tx)
+    if position < end:
+        share = position * 100 // end
+        text = f"The cases of this office are being loaded from the county: {share} % are here. Work can go on."
+        found.append(_banner("loading", text, f"正在从县中心下载本机构办件（已完成 {share}%），可先办理业务。"))
     hub_state = get_meta(tx, memory.HUB_STATE, "active")
     if hub_state in ("revoked", "frozen"):
         found.append(
@@ -119,6 +126,13 @@ def banners(tx: Connection, clock: Clock) -> list[dict[str, str]]:
             )
         )
     return found
+
+
+def _loading(tx: Connection) -> dict[str, Any]:
+    """How much of the office's scope is here: positions of the hub's stream, and cases."""
+    position, end = memory.loading(tx)
+    cases = tx.execute(select(func.count()).select_from(views)).scalar_one()
+    return {"position": position, "of": end, "cases": cases, "complete": position >= end}
 
 
 def _renewal_banner(tx: Connection) -> list[dict[str, str]]:

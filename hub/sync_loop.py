@@ -33,14 +33,12 @@ from protocol.link import (
     ChunkArrived,
     CompareArrived,
     Event,
-    FetchArrived,
     HelloArrived,
     HubLink,
     OpsArrived,
     ProblemArrived,
-    PurgedArrived,
 )
-from protocol.messages import Announce, Chunk, Compare, Problem, Stream
+from protocol.messages import Announce, Chunk, Compare, Fetch, Problem, Purged, Stream
 from protocol.roster import REVOKED, Device
 from protocol.succession import is_request
 
@@ -248,7 +246,7 @@ class SyncLoop:
                 line.link.say(Compare(event.session, body))
         elif isinstance(event, ProblemArrived):
             self._tell_problem(line.device, event)
-        elif isinstance(event, FetchArrived | PurgedArrived):
+        elif isinstance(event, Fetch | Purged):
             self._note_cases(line, event)
 
     def _take(self, arrivals: list[Arrival], mono_ms: int) -> None:
@@ -382,10 +380,10 @@ class SyncLoop:
                 line.link.say(Announce(offers))
                 line.due_ms = mono_ms
 
-    def _note_cases(self, line: _Line, event: FetchArrived | PurgedArrived) -> None:
+    def _note_cases(self, line: _Line, event: Fetch | Purged) -> None:
         """Cases that a device has purged, or wants back."""
         with self._store.write() as tx:
-            if isinstance(event, PurgedArrived):
+            if isinstance(event, Purged):
                 purges.note(tx, line.device, event.cases, now_ms=self._now_ms())
             else:
                 purges.bring_back(tx, line.device, event.cases)

@@ -144,20 +144,6 @@ class ChunkArrived:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchArrived:
-    """A device wants these cases of its scope once more."""
-
-    cases: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class PurgedArrived:
-    """A device no longer stores these cases."""
-
-    cases: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class CompareArrived:
     session: bytes
     body: bytes
@@ -181,8 +167,8 @@ Event = (
     | ChunkArrived
     | CompareArrived
     | ProblemArrived
-    | FetchArrived
-    | PurgedArrived
+    | Fetch
+    | Purged
 )
 
 
@@ -435,10 +421,8 @@ class HubLink(_Side):
                 events.append(OpsArrived(opened.id, tuple(message.blobs)))
             elif isinstance(message, Ack):
                 events.extend(self._ack(message))
-            elif isinstance(message, Fetch):
-                events.append(FetchArrived(tuple(message.cases)))
-            elif isinstance(message, Purged):
-                events.append(PurgedArrived(tuple(message.cases)))
+            elif isinstance(message, Fetch | Purged):
+                events.append(message)
             else:
                 events.extend(self._common(message, mono_ms))
         return events

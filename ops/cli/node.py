@@ -1,7 +1,7 @@
 """`liandong node`: how an office's device or the hub is doing.
 
 For: backlog, last contact, receipts, refusals, what waits, versions.
-May not: change anything.
+May not: change anything (retry, repair and purge are in upkeep.py).
 Manual: docs/operating/commands.md, "node".
 """
 
@@ -14,11 +14,6 @@ from ops.cli.options import Json, NodeDir
 from ops.nodes import find_node
 
 app = typer.Typer(no_args_is_help=True, help="A node: a device or the hub. 节点状态")
-
-
-@app.callback()
-def group() -> None:
-    """Keeps `node status` a command of a group, though it is the only one."""
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`liandong reconcile`, `backup`, `restore`, `bench`: what keeps a node and a county in order.
+"""`liandong reconcile`, `backup`, `restore`, `bench`, `node retry|repair|purge`, `case fetch`, `hub takeover`: what keeps a node and a county in order.
 
 For: the commands that a timer or an administrator runs.
 May not: do the work (ops/reconcile, ops/backup.py and ops/bench do).
@@ -7,14 +7,19 @@ Manual: docs/operating/commands.md.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ops import output
-from ops.cli.options import HubDir, Json, NodeDir
+from ops.cli.office import edge_clock
+from ops.cli.options import Case, EdgeDir, HubDir, Json, NodeDir
 from ops.clock import wall_clock
+from ops.nodes import find_node
+
+ADMINISTRATOR = "administrator"  # in whose name a retry releases held ops
 
 
 def backup(
@@ -51,6 +56,88 @@ def restore(
     }
     text = f"{directory}: {made['kind']} of {made['office']}, marked as restored. The machine it came from must stay off. 原设备不得再开机。"
     output.show(data, as_json=as_json, text=text)
+
+
+def retry(directory: NodeDir, as_json: Json = False) -> None:
+    """Try again what was set aside here, after an update or with the county's help. 重试搁置内容"""
+    node = find_node(directory)
+    if node.kind == "edge":
+        from edge.main import open_node
+        from edge.retry import retry as try_again
+
+        with open_node(directory, edge_clock()) as opened:
+            done = try_again(opened)
+    else:
+        from hub.init import open_county
+        from hub.retry import retry as try_held
+
+        county = open_county(directory)
+        try:
+            done = try_held(county, staff=ADMINISTRATOR, now_ms=wall_clock()())
+        finally:
+            county.store.close()
+    output.show(done, as_json=as_json, text=f"tried {done['tried']}, handled {done['handled']}, left {done['left']}")
+
+
+def repair(directory: EdgeDir, as_json: Json = False) -> None:
+    """Check the whole store; rebuild it if it is damaged, fold anew what does not fit. Stop the daemon first. 修复"""
+    from conflict.ledger.check import check_contents, repair_views
+    from edge.main import open_node
+
+    before = set(directory.glob("damaged-*"))
+    with open_node(directory, edge_clock(), check=True) as node:
+        with node.store.read() as tx:
+            problems = check_contents(tx)
+        with node.store.write() as tx:
+            folded = repair_views(tx, problems)
+        lost = [problem for problem in problems if problem.what == "op"]
+        data = {
+            "rebuilt": sorted(set(directory.glob("damaged-*")) - before),
+            "folded": folded,
+            "problems": [{"what": one.what, "id": one.id, "detail": one.detail} for one in problems],
+        }
+    text = "The store was damaged and is rebuilt; synchronise now." if data["rebuilt"] else "The store is sound."
+    text += f" {folded} views folded anew." + (f" {len(lost)} changed ops: reconcile brings them." if lost else "")
+    output.show(data, as_json=as_json, text=text)
+
+
+def purge(
+    directory: EdgeDir,
+    older_than: Annotated[int, typer.Option("--older-than", help="Days since the last change, at least 7.", min=7)],
+    as_json: Json = False,
+) -> None:
+    """Delete old concluded cases here that the county holds for certain; `case fetch` brings one back. 清理旧办件"""
+    from edge import purge as room
+    from edge.main import open_node
+
+    with open_node(directory, edge_clock()) as node, node.store.write(reserve=True) as tx:
+        done = room.purge(tx, older_than_days=older_than, now_ms=node.clock.now_ms())
+    text = (
+        f"{done.cases} cases, {done.ops} ops, {done.files} attachments deleted here; {done.kept} old cases must stay."
+    )
+    output.show(asdict(done), as_json=as_json, text=text)
+
+
+def fetch(
+    directory: EdgeDir,
+    case: Case,
+    timeout: Annotated[float, typer.Option("--timeout", help="Longest wait for the county, seconds.", min=1)] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Bring a purged case back from the county. 取回已清理的办件"""
+    from edge.main import fetch_case, open_node
+
+    with open_node(directory, edge_clock()) as node:
+        found = fetch_case(node, case, timeout_s=timeout)
+    output.show({"case": found}, as_json=as_json, text=f"{case} is here again.")
+
+
+def takeover(directory: HubDir, as_json: Json = False) -> None:
+    """Let this hub go on although another copy of it has worked meanwhile; switch that one off first. 接替"""
+    from hub.takeover import take_over
+
+    take_over(directory, now_ms=wall_clock()())
+    output.show({"county": directory}, as_json=as_json, text="This hub may start now; devices load their streams anew.")
 
 
 def reconcile(
