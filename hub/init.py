@@ -134,16 +134,17 @@ def init_county(
     return Made(county, name, inside, len(loaded), tuple(years), read_card(directory).fingerprint)
 
 
-def open_county(directory: Path) -> County:
+def open_county(directory: Path, *, check: bool = False) -> County:
     """The county in `directory`, its store opened and its published documents read.
 
+    Args:    check: also run the store's quick integrity check (reads the whole file).
     Raises:  NotACounty, BadConfig, StoreError.
     """
     config = read_config(directory)
     keys = read_keys(directory)
     card = read_card(directory)
     blind_key = read_secret(directory, BLIND_KEY_NAME)
-    store = open_store(config.store_place(directory))
+    store = open_store(config.store_place(directory), check=check)
     try:
         prepare_store(store)
         shelf = Shelf(Trust.of(card), keys)

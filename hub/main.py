@@ -47,7 +47,7 @@ def run_hub(
     Raises:  NotACounty, BadConfig, AlreadyRunning, BadBrokerUrl, StoreError: what keeps it from starting.
     """
     with daemon_lock(directory):
-        county = open_county(directory)
+        county = open_county(directory, check=True)
         settle_restored(county, now_ms=now_ms())
         fraction = random.random
         space = topics.space(county.card.fingerprint)
