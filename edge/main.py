@@ -20,6 +20,7 @@ from conflict.ledger.errors import AlreadyRunning, StoreDamaged, StoreForeign
 from conflict.ledger.store import Store, daemon_lock, open_store
 from conflict.ledger.views import find, view_rows
 from edge import incarnation, memory, outbox, purge
+from edge.branch.schema import COMPONENT as BRANCH
 from edge.clock import Clock
 from edge.config import JOINED, RENEWING, STORE_NAME, Config, read_config
 from edge.errors import NeedsCode, NotANode
@@ -92,6 +93,7 @@ def open_node(directory: Path, clock: Clock, *, check: bool = False) -> Node:
     store = _open_store(directory, clock, check=check)
     try:
         store.ensure(COMPONENT)
+        store.ensure(BRANCH)
         reference = Reference(Trust.of(card))
         with store.read() as tx:
             for certificate in memory.certificates(tx):

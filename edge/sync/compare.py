@@ -15,6 +15,7 @@ from conflict.ledger.schema import files, ops
 from conflict.ledger.store import Store
 from conflict.ledger.views import digests
 from edge import outbox, purge
+from edge.branch import relay
 from edge.clock import Clock
 from protocol import canonical
 from protocol.errors import MalformedBytes
@@ -75,6 +76,7 @@ class Answerer:
         if missing:
             with self._store.write() as tx:
                 outbox.reopen_ops(tx, missing, now_ms=self._clock.now_ms())
+                relay.reopen(tx, missing, now_ms=self._clock.now_ms())
 
 
 def _nonce(body: bytes) -> bytes:

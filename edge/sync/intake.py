@@ -20,6 +20,7 @@ from conflict.ledger.meta import put_meta
 from conflict.ledger.store import Store
 from conflict.ledger.views import refold
 from edge import aside, incarnation, memory, outbox
+from edge.branch import relay
 from edge.clock import Clock
 from edge.due import keep_due, reckon_all
 from edge.errors import HubProblem
@@ -32,6 +33,8 @@ from protocol.keys import DeviceKeys
 from protocol.link import StreamArrived
 from protocol.messages import STREAM_OP, STREAM_RECEIPT, Chunk, Welcome
 from protocol.op import Op
+
+Place = Callable[[Connection, bytes, int], None]  # notes epoch and position in the caller's transaction
 
 log = logging.getLogger("liandong.edge.intake")
 
@@ -55,6 +58,9 @@ class Intake:
             memory.note_contact(tx, now_ms)
             memory.learn_hub_time(tx, welcome.hub_ms, self._clock, fresh=True)
             put_meta(tx, memory.HUB_STATE, welcome.state)
+            memory.note_stream_end(tx, welcome.epoch, welcome.end)
+            if memory.hub_began_anew(tx, welcome.epoch):
+                relay.reopen_all(tx, now_ms=now_ms)
             if memory.holds_op(tx, self._keys.incarnation, welcome.held_seq, welcome.held_id):
                 start = incarnation.base(tx, self._keys.incarnation)
                 return outbox.reopen(tx, start + welcome.held_seq, now_ms=now_ms)
@@ -72,9 +78,10 @@ class Intake:
             memory.add_certificate(tx, blob)
         return True
 
-    def stream(self, arrived: StreamArrived, *, via: str) -> int:
+    def stream(self, arrived: StreamArrived, *, via: str, place: Place | None = None) -> int:
         """Take positions of our office's stream. After the return the caller may acknowledge `arrived.last`.
 
+        Args:    place: notes how far the stream of a township goes; without it, it is the hub's.
         Returns: how many ops were new.
         """
         op_blobs = [blob for what, blob in arrived.items if what == STREAM_OP]
@@ -83,6 +90,9 @@ class Intake:
         def rest(tx: Connection) -> None:
             for what, blob in others:
                 self._take_other(tx, what, blob)
+            if place is not None:
+                place(tx, arrived.epoch, arrived.last)
+                return
             memory.set_stream_place(tx, arrived.epoch, arrived.last)
             memory.note_contact(tx, self._clock.now_ms())
 
@@ -116,6 +126,25 @@ class Intake:
                 faulty += [Faulty(op.blob, op.device, error) for op in good if op.case == case]
                 good = [op for op in good if op.case != case]
 
+    def handed_in(self, blobs: Sequence[bytes], *, via: str) -> int:
+        """Take ops that a device of an office below ours hands in, and carry upward what has no receipt yet.
+
+        Returns: how many ops were new.
+        """
+        ids = [op.id for op in sort_out(blobs)[0]]
+
+        def carry(tx: Connection) -> None:
+            relay.note(
+                tx,
+                ids,
+                roster=self._reference.roster(tx),
+                office=self._keys.office,
+                own=incarnation.own(tx, self._keys.incarnation),
+                now_ms=self._clock.now_ms(),
+            )
+
+        return self.ops(blobs, via=via, also=carry)
+
     def document(self, blob: bytes) -> str | None:
         """Take a document that is whole; returns its kind if it was news, else None. A bad one is set aside."""
         try:
@@ -140,16 +169,21 @@ class Intake:
             return put_chunk(tx, chunk.sha256, chunk.index, chunk.data)
 
     def problem(self, code: str, text: str, about: bytes) -> None:
-        """Keep what the hub could not handle where a person sees it."""
-        error = HubProblem(f"{code}: {text}")
+        """Keep what the hub could not handle where a person sees it; it does not take that from us, carried or own."""
         with self._store.write() as tx:
-            aside.put(tx, "problem", about or code.encode(), error, now_ms=self._clock.now_ms())
+            relay.settle(tx, [about], now_ms=self._clock.now_ms())
+        self.keep_problem(HubProblem(f"{code}: {text}"), about or code.encode())
+
+    def keep_problem(self, error: RemoteProtocolError, about: bytes) -> None:
+        """Keep what a peer could not handle where a person sees it."""
+        with self._store.write() as tx:
+            aside.put(tx, "problem", about, error, now_ms=self._clock.now_ms())
 
     def retry(self, code: str | None = None) -> int:
         """Try again what was set aside (with this code, if named). Returns how many ops were new."""
         with self._store.read() as tx:
             blobs = [one.blob for one in aside.listed(tx, what="op", code=code)]
-        return self.ops(blobs, via="aside") if blobs else 0
+        return self.handed_in(blobs, via="aside") if blobs else 0
 
     def _take_ops(self, tx: Connection, ops: Sequence[Op], *, via: str) -> int:
         if not ops:

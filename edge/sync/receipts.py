@@ -1,7 +1,7 @@
 """Receipts: the hub's signed words about ops of this office, taken over into the ledger and the outbox.
 
 For: keeping the signed receipt, noting what it says of each op that we hold, noticing that the hub has another history
-of this device than we have.
+of this device than we have; receipts about ops that we carry for others settle those and are passed down.
 May not: commit; believe an unsigned word.
 Spec: docs/protocol/receipt.md.
 """
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from conflict.ledger.meta import put_meta
 from conflict.ledger.receipts import OpOutcome, ops_in_run, outcomes_of, save_outcomes, save_receipt
 from edge import incarnation, memory, outbox
+from edge.branch import relay
 from edge.clock import Clock
 from protocol.receipt import AcceptedRun, Receipt, open_receipt
 from protocol.trust import Trust
@@ -26,7 +27,7 @@ def take_receipt(tx: Connection, blob: bytes, trust: Trust, own: bytes, clock: C
     """
     receipt = open_receipt(blob, trust)
     now_ms = clock.now_ms()
-    save_receipt(tx, blob, author=receipt.author, hub_ms=receipt.hub_ms, arrived_ms=now_ms)
+    receipt_id = save_receipt(tx, blob, author=receipt.author, hub_ms=receipt.hub_ms, arrived_ms=now_ms)
     words = [OpOutcome(one.op, "refused", one.code, one.reason, receipt.hub_ms) for one in receipt.refused]
     words += [OpOutcome(one.op, "waiting", one.code, "", receipt.hub_ms) for one in receipt.waiting]
     for run in receipt.accepted:
@@ -34,6 +35,9 @@ def take_receipt(tx: Connection, blob: bytes, trust: Trust, own: bytes, clock: C
     save_outcomes(tx, words)
     if receipt.author in incarnation.own(tx, own):
         outbox.settle(tx, outcomes_of(tx, [word.op_id for word in words]).values(), now_ms=now_ms)
+    else:
+        relay.settle(tx, [word.op_id for word in words], now_ms=now_ms)
+        relay.keep_receipt(tx, receipt_id, receipt.author)
     memory.learn_hub_time(tx, receipt.hub_ms, clock, fresh=False)
     return receipt
 

@@ -16,6 +16,7 @@ from conflict.ledger.files import incomplete_files, missing_chunks, read_chunk
 from conflict.ledger.schema import files as files_table
 from conflict.ledger.store import Store
 from edge import memory, outbox
+from edge.branch import relay
 from edge.config import SOFTWARE
 from edge.reference import Reference
 from edge.sync.wanted import Wanted
@@ -43,7 +44,7 @@ class StoreSource:
 
     def hello(self) -> HelloState:
         with self._store.read() as tx:
-            counts = outbox.counts(tx)
+            counts, carried = outbox.counts(tx), relay.pending(tx)
             epoch, position = memory.stream_place(tx)
             head, _id = chain(tx, self._keys.incarnation)
             return HelloState(
@@ -53,7 +54,7 @@ class StoreSource:
                 pos=position,
                 head_seq=head,
                 counts={
-                    "pending": counts["pending"] + counts["offered"],
+                    "pending": counts["pending"] + counts["offered"] + carried,
                     "waiting": counts["waiting"],
                     "refused": counts["refused"],
                 },

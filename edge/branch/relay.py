@@ -1,0 +1,122 @@
+"""The relay: ops of offices below ours that were handed in here and wait for the hub's word.
+
+For: noting them in the transaction that stores them, offering them upward beside our own, settling them by receipt.
+May not: send; commit; take an op out before a receipt settles it (law 2).
+Spec: docs/protocol/link.md, "Carrying for others".  Decision: docs/decisions/0120-townships-carry.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from sqlalchemy import Connection, func, select, update
+
+from conflict.ledger.receipts import outcomes_of
+from conflict.ledger.schema import ops as ops_table
+from conflict.ledger.statements import insert_new, steps
+from conflict.ledger.store import Store
+from edge.branch.schema import receipt, relay
+from protocol.roster import Roster
+
+DEPTH_MAX = 8  # levels between an office and the topmost
+PENDING, SETTLED = "pending", "settled"
+
+
+def is_below(roster: Roster, office: str, ours: str) -> bool:
+    """Whether the roster puts `office` somewhere below `ours`."""
+    for _ in range(DEPTH_MAX):
+        office = roster.parent(office)
+        if office == ours:
+            return True
+        if not office:
+            return False
+    return False
+
+
+def note(
+    tx: Connection, op_ids: Iterable[bytes], *, roster: Roster, office: str, own: Collection[bytes], now_ms: int
+) -> None:
+    """Queue the stored ops among `op_ids` that offices below ours wrote and of which the hub has said nothing yet.
+
+    Args:    own: all names of this device. A repeat changes nothing.
+    """
+    ids = list(op_ids)
+    known = outcomes_of(tx, ids)
+    rows = []
+    for part in steps(one for one in ids if one not in known):
+        query = select(ops_table.c.id, ops_table.c.device).where(ops_table.c.id.in_(part)).order_by(ops_table.c.pos)
+        for op_id, author in tx.execute(query):
+            device = roster.device(author)
+            if author not in own and device is not None and is_below(roster, device.office, office):
+                rows.append({"op_id": op_id, "state": PENDING, "since_ms": now_ms})
+    insert_new(tx, relay, rows)
+
+
+def settle(tx: Connection, op_ids: Iterable[bytes], *, now_ms: int) -> None:
+    """The hub has said what became of these ops; those that are not carried change nothing."""
+    for part in steps(op_ids):
+        mine = relay.c.op_id.in_(part) & (relay.c.state == PENDING)
+        tx.execute(update(relay).where(mine).values(state=SETTLED, since_ms=now_ms))
+
+
+def keep_receipt(tx: Connection, receipt_id: bytes, author: bytes) -> None:
+    """Note a receipt about another device's ops, to be passed down to its office."""
+    insert_new(tx, receipt, [{"receipt_id": receipt_id, "author": author}])
+
+
+def reopen_all(tx: Connection, *, now_ms: int) -> int:
+    """The hub was restored and may have lost what we carried: offer all of it once more. Returns how many."""
+    return tx.execute(update(relay).where(relay.c.state == SETTLED).values(state=PENDING, since_ms=now_ms)).rowcount
+
+
+def reopen(tx: Connection, op_ids: Iterable[bytes], *, now_ms: int) -> None:
+    """A comparison showed that the hub does not store these ops: offer again those that we carried."""
+    for part in steps(op_ids):
+        mine = relay.c.op_id.in_(part) & (relay.c.state == SETTLED)
+        tx.execute(update(relay).where(mine).values(state=PENDING, since_ms=now_ms))
+
+
+def pending(tx: Connection) -> int:
+    """How many carried ops are without the hub's word."""
+    return tx.execute(select(func.count()).select_from(relay).where(relay.c.state == PENDING)).scalar_one()
+
+
+class Carried:
+    """The port `protocol.offers.OpsSource` over the relay; each answer is a read of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._version = -1
+        self._lowest: int | None = None
+
+    def offers(self, after: int, *, bytes_max: int, count_max: int) -> list[tuple[int, bytes]]:
+        query = (
+            select(relay.c.pos, ops_table.c.blob)
+            .join(ops_table, ops_table.c.id == relay.c.op_id)
+            .where(relay.c.state == PENDING, relay.c.pos > after)
+            .order_by(relay.c.pos)
+            .limit(count_max)
+        )
+        with self._store.read() as tx:
+            rows = [(pos, blob) for pos, blob in tx.execute(query)]
+        return within(rows, bytes_max)
+
+    def lowest_unsettled(self) -> int | None:
+        version = self._store.data_version()
+        if version != self._version:
+            with self._store.read() as tx:
+                self._lowest = tx.execute(select(func.min(relay.c.pos)).where(relay.c.state == PENDING)).scalar()
+            self._version = version
+        return self._lowest
+
+
+def within(rows: Iterable[tuple[int, bytes]], bytes_max: int) -> list[tuple[int, bytes]]:
+    """The first rows that fit together; at least one if there is any."""
+    chosen: list[tuple[int, bytes]] = []
+    size = 0
+    for position, blob in rows:
+        size += len(blob)
+        if chosen and size > bytes_max:
+            break
+        chosen.append((position, blob))
+    return chosen

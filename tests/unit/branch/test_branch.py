@@ -1,0 +1,138 @@
+"""Goal: village and township work on without the county's line; later everything is at the hub once, nothing doubles."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sqlalchemy import func, select
+
+from conflict.ledger.schema import ops
+from conflict.ledger.store import Store
+from edge.branch import stream
+from edge.main import Node
+from edge.service import Application, Saved
+from edge.staff import Actor
+from ops.demo.cast import identity
+from protocol.op import parse_op
+from tests.unit.branch.branch_world import BranchWorld
+from tests.unit.edge.line import ITEM, TOWN
+
+CHIEF = Actor("chief", "chief")
+NAMES = ("village", "neighbour", "town")
+
+
+def accept(node: Node, applicant: int = 1) -> Saved:
+    return node.service.accept(CHIEF, Application(ITEM, f"申请人{applicant}", identity("19500101", f"{applicant:03d}")))
+
+
+def count(store: Store) -> int:
+    with store.read() as tx:
+        return int(tx.execute(select(func.count()).select_from(ops)).scalar_one())
+
+
+def kinds(store: Store) -> dict[str, int]:
+    with store.read() as tx:
+        return dict(Counter(parse_op(blob).kind for blob in tx.execute(select(ops.c.blob)).scalars()))
+
+
+def county_down(world: BranchWorld, *names: str) -> None:
+    for name in names or NAMES:
+        world.county[name].turn(False)
+
+
+def work_without_the_county(world: BranchWorld) -> Saved:
+    """Accepted and forwarded in the village, taken and examined in the township, a notice, the supplement."""
+    village, town = world.nodes["village"].service, world.nodes["town"].service
+    saved = accept(world.nodes["village"])
+    village.forward(CHIEF, saved.number, to=TOWN, opinion="情况属实")
+    world.run(4)
+    town.take(CHIEF, saved.number)
+    town.examine(CHIEF, saved.number, opinion="同意")
+    town.notice(CHIEF, saved.number, missing=["户口簿复印件"])
+    world.run(4)
+    village.supplement(CHIEF, saved.number, said="已补交户口簿复印件")
+    world.run(4)
+    return saved
+
+
+def test_village_and_township_work_without_the_county(world: BranchWorld) -> None:
+    county_down(world)
+    saved = work_without_the_county(world)
+    assert world.equal("village", "town")
+    notices = world.nodes["village"].service.show(saved.number)["notices"]
+    assert notices[0]["open"] is False, notices
+    assert world.digests("town").keys() == {bytes.fromhex(saved.case)}
+    assert world.states("village") == {"pending": 3}, "only the hub's receipt means delivered"
+    assert world.carried("town") == 3
+    assert count(world.hub.store) == 0
+
+
+def test_then_the_line_opens_only_at_the_township(world: BranchWorld) -> None:
+    county_down(world)
+    saved = work_without_the_county(world)
+    world.county["town"].turn(True)
+    world.run(15)
+    assert world.equal("hub", "town", "village")
+    assert count(world.hub.store) == count(world.nodes["town"].store) == count(world.nodes["village"].store)
+    assert world.states("village") == {"accepted": 3}, "the receipts came over the township"
+    assert world.states("town") == {"accepted": 3} and world.carried("town") == 0
+    assert bytes.fromhex(saved.case) in world.digests("hub")
+
+
+def test_then_all_lines_open_and_nothing_doubles(world: BranchWorld) -> None:
+    county_down(world)
+    work_without_the_county(world)
+    for name in NAMES:
+        world.county[name].turn(True)
+    world.run(20)
+    accept(world.nodes["neighbour"], 2)
+    world.run(20)
+    assert world.equal("hub", "town")
+    assert kinds(world.hub.store) == kinds(world.nodes["town"].store)
+    written = {kind: number for kind, number in kinds(world.hub.store).items() if kind != "note"}  # the hub's own
+    assert written == {"accept": 2, "forward": 1, "take": 1, "examine": 1, "notice": 1, "supplement": 1}
+    assert world.states("village") == {"accepted": 3} and world.states("neighbour") == {"accepted": 1}
+    assert world.carried("town") == 0
+    world.run(120)
+    assert world.quiet_bytes(600) < 60_000, "only heartbeats"
+
+
+def test_a_village_that_never_reaches_the_county(world: BranchWorld) -> None:
+    """Ops up, receipts, the county's acts and new documents down, all through the township."""
+    county_down(world, "village")
+    saved = accept(world.nodes["village"])
+    world.run(10)
+    assert world.states("village") == {"accepted": 1}
+    world.nodes["village"].service.forward(CHIEF, saved.number, to=TOWN, opinion="情况属实")
+    world.run(5)
+    world.nodes["town"].service.take(CHIEF, saved.number)
+    world.enrol("centre", "420222")
+    world.run(10)
+    assert world.equal("hub", "town", "village", "centre")
+    assert world.states("village") == {"accepted": 2}
+    versions = [world.nodes[name].status()["versions"]["roster"] for name in ("village", "town")]  # type: ignore[index]
+    assert versions[0] == versions[1], "the roster with the new device came over the township"
+
+
+def test_the_township_starts_anew(world: BranchWorld) -> None:
+    """A restart of its daemon in the middle: what was not said to be held is handed in again."""
+    county_down(world)
+    for _ in range(5):
+        accept(world.nodes["village"])
+        world.run(0.5)
+        world.serve("town")
+    world.run(40)
+    assert world.equal("village", "town") and world.carried("town") == 5
+
+
+def test_a_stranger_hands_in_nothing(world: BranchWorld) -> None:
+    """A device of another township speaks at this township's broker: passed over."""
+    world.enrol("far", "420222108201")
+    world.run(5)
+    world.link("far", "town")
+    county_down(world, "far", *NAMES)
+    accept(world.nodes["far"])
+    world.run(5)
+    assert world.digests("town") == {} and world.nodes["far"].status()["pending"] == 1
+    with world.nodes["town"].store.read() as tx:
+        assert "420222108201" not in stream.lengths(tx)
