@@ -24,7 +24,7 @@ ITEM = "JF-MZ-001"  # 低保: villages accept, the county decides
 class Town:
     """One county in `room`. Use as a context manager; leaving it kills what runs."""
 
-    def __init__(self, room: Path, *, items: Path | None = None) -> None:
+    def __init__(self, room: Path, *, items: Path | None = None, database: str = "") -> None:
         self.room = room
         self.hub_dir = room / "hub"
         self.port = free_port()
@@ -33,18 +33,8 @@ class Town:
         areas, items = DATA / "counties" / "420222_yangxin.csv", items or DATA / "items.csv"
         url = f"mqtt://127.0.0.1:{self.port}"
         self.run(
-            "county",
-            "init",
-            "--dir",
-            self.hub_dir,
-            "--areas",
-            areas,
-            "--items",
-            items,
-            "--county",
-            COUNTY,
-            "--broker",
-            url,
+            *("county", "init", "--dir", self.hub_dir, "--areas", areas, "--items", items, "--county", COUNTY),
+            *("--broker", url, *(["--database", database] if database else [])),
         )
 
     def __enter__(self) -> Town:
