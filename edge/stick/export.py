@@ -1,4 +1,4 @@
-"""Writing a stick: a greeting, every op without a receipt, and the bytes of attachments that the hub cannot have.
+"""Writing a stick: a greeting, every op without a receipt, own and carried, and the bytes that the hub cannot have.
 
 For: `bundle export` at an office's device, beside a running daemon or without any line.
 May not: count anything as delivered (law 2: only a receipt does); remember a stick before the medium gave it back.
@@ -8,7 +8,7 @@ Spec: docs/protocol/bundle.md.  Manual: docs/operating/sticks.md.  Decision: doc
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,8 @@ from sqlalchemy import func, select
 from conflict.kinds import OpKind
 from conflict.ledger.files import incomplete_files, missing_chunks
 from edge import outbox
+from edge.branch import relay
+from edge.branch.schema import relay as relay_table
 from edge.config import RENEWING
 from edge.errors import NeedsCode
 from edge.main import Node
@@ -32,13 +34,13 @@ from protocol import chunks, topics
 from protocol.carriers.bundle import write_bundle
 from protocol.carriers.stick import MIB, ROOM_MIB, Room, new_file
 from protocol.envelope import seal_envelope
-from protocol.link import BATCH_PLAIN_BYTES_MAX
 from protocol.messages import MESSAGES_MAX, OPS_MAX, RANGES_MAX, Ack, Chunk, Hello, Message, Ops, Want
+from protocol.offers import BATCH_PLAIN_BYTES_MAX, OpsSource
 from protocol.op import parse_op
 
 SESSION_BYTES = 8
 WANTS_MAX = 500  # incomplete attachments asked for by one stick
-PAGE = 500
+PAGE_BYTES = 2**20  # of ops looked through at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,15 @@ def export(
     return Exported(file, summary.envelopes, load.ops, load.chunks, summary.size, load.left)
 
 
+@dataclass(slots=True)
+class _Lane:
+    """Ops to carry. reached: place of the last one carried; batches: carried by this export."""
+
+    source: OpsSource
+    reached: int
+    batches: int = 0
+
+
 class _Load:
     """One export: makes the envelopes one by one and keeps count."""
 
@@ -95,10 +106,10 @@ class _Load:
             before = remembered.series(tx)
             self._lacking = remembered.wants(tx)
         goes_on = since_last or before.cut
-        self._seq = before.seq if goes_on else 0
+        self._own = _Lane(self._source, before.seq if goes_on else 0)
+        self._carried = _Lane(relay.Carried(node.store), before.carried if goes_on else 0)
         self._files = dict(before.files) if goes_on else {}  # hash -> chunks carried
         self._epoch = b""
-        self._batches = 0
         self.ops = self.chunks = self.left = 0
 
     def envelopes(self) -> Iterator[bytes]:
@@ -109,11 +120,13 @@ class _Load:
 
     def remember(self, now_ms: int) -> None:
         """The medium has given the bundle back: note how far it goes. The ops stay unsettled."""
-        given = self._source.taken_out()[: self._batches]
+        given = self._source.taken_out()[: self._own.batches]
         with self._node.store.write() as tx:
             for first, last in given:
                 outbox.offered(tx, first, last, now_ms=now_ms)
-            made = Series(self._session, self._epoch, self._seq, self._files, self.left > 0)
+            made = Series(
+                self._session, self._epoch, self._own.reached, self._carried.reached, self._files, self.left > 0
+            )
             remembered.put_series(tx, made)
 
     def _greeting(self) -> Iterator[bytes]:
@@ -149,17 +162,21 @@ class _Load:
         return [Want(sha256, missing[:RANGES_MAX]) for sha256, missing in found]
 
     def _ops(self) -> Iterator[bytes]:
-        while rows := self._source.offers(self._seq, bytes_max=BATCH_PLAIN_BYTES_MAX, count_max=OPS_MAX):
-            envelope = self._seal([Ops([blob for _seq, blob in rows])])
-            if not self._room.take(envelope, must=self._batches == 0):
-                break
-            self._batches += 1
-            self._seq = rows[-1][0]
-            self.ops += len(rows)
-            yield envelope
+        """Own ops, then those that this device carries for offices below."""
+        for lane in (self._own, self._carried):
+            while rows := lane.source.offers(lane.reached, bytes_max=BATCH_PLAIN_BYTES_MAX, count_max=OPS_MAX):
+                envelope = self._seal([Ops([blob for _place, blob in rows])])
+                if not self._room.take(envelope, must=self.ops == 0):
+                    break
+                lane.batches += 1
+                lane.reached = rows[-1][0]
+                self.ops += len(rows)
+                yield envelope
+        own = outbox_table.c.state.in_(outbox.UNSETTLED) & (outbox_table.c.seq > self._own.reached)
+        others = (relay_table.c.state == relay.PENDING) & (relay_table.c.pos > self._carried.reached)
         with self._node.store.read() as tx:
-            later = outbox_table.c.state.in_(outbox.UNSETTLED) & (outbox_table.c.seq > self._seq)
-            self.left = tx.execute(select(func.count()).select_from(outbox_table).where(later)).scalar_one()
+            for table, later in ((outbox_table, own), (relay_table, others)):
+                self.left += tx.execute(select(func.count()).select_from(table).where(later)).scalar_one()
 
     def _chunks(self) -> Iterator[bytes]:
         """Bytes of attachments: those of ops without a receipt, then those that the hub said it lacks."""
@@ -196,15 +213,12 @@ class _Load:
             due.setdefault(sha256, sorted(set(chunks.first_of(ranges, most))))
         return due
 
-    def _unsettled(self) -> Iterable[bytes]:
-        after = 0
-        while True:
-            with self._node.store.read() as tx:
-                rows = outbox.unsettled(tx, after=after, limit=PAGE)
-            if not rows:
-                return
-            yield from (blob for _seq, blob in rows)
-            after = rows[-1][0]
+    def _unsettled(self) -> Iterator[bytes]:
+        for lane in (self._own, self._carried):
+            after = 0
+            while rows := lane.source.offers(after, bytes_max=PAGE_BYTES, count_max=OPS_MAX):
+                yield from (blob for _place, blob in rows)
+                after = rows[-1][0]
 
     def _seal(self, messages: list[Message]) -> bytes:
         return seal_envelope(messages, keys=self._node.keys, recipient=self._hub)

@@ -8,7 +8,7 @@ Manual: docs/operating/sticks.md.  Decision: docs/decisions/0110-sticks-and-rece
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -26,13 +26,15 @@ WANTS_KEPT = 500  # files that the hub lacks; it names the others when these hav
 class Series:
     """What the exports since the last complete one have carried.
 
-    session: of the last greeting, epoch: the stream's then. seq: number of the last op. files: hash to how many of its
-    chunks. cut: the room ran out, the next export goes on from here.
+    session: of the last greeting, epoch: the stream's then. seq: place in the outbox of the last own op. carried: place
+    in the relay of the last op of another office. files: hash to how many of its chunks. cut: the room ran out, the next
+    export goes on from here.
     """
 
     session: bytes = b""
     epoch: bytes = b""
     seq: int = 0
+    carried: int = 0
     files: Mapping[bytes, int] = field(default_factory=dict)
     cut: bool = False
 
@@ -42,13 +44,13 @@ def series(tx: Connection) -> Series:
     found = get_meta(tx, SERIES)
     if found is None:
         return Series()
-    session, epoch, seq, files, cut = found
-    return Series(session, epoch, seq, dict(files), cut)
+    session, epoch, seq, carried, files, cut = found
+    return Series(session, epoch, seq, carried, dict(files), cut)
 
 
 def put_series(tx: Connection, made: Series) -> None:
     files = [[sha256, reached] for sha256, reached in made.files.items()]
-    put_meta(tx, SERIES, [made.session, made.epoch, made.seq, files, made.cut])
+    put_meta(tx, SERIES, [made.session, made.epoch, made.seq, made.carried, files, made.cut])
 
 
 def is_news(tx: Connection, welcome: Welcome) -> bool:
@@ -69,7 +71,7 @@ def put_wants(tx: Connection, found: Iterable[Want]) -> None:
     """Keep what the hub lacks now. What it still lacks of files that we carried did not come: carry it again."""
     lacking = {want.sha256: want.ranges for want in list(found)[:WANTS_KEPT]}
     put_meta(tx, WANTS, [[sha256, ranges] for sha256, ranges in lacking.items()])
-    carried = series(tx)
-    if any(sha256 in lacking for sha256 in carried.files):
-        files = {sha256: reached for sha256, reached in carried.files.items() if sha256 not in lacking}
-        put_series(tx, Series(carried.session, carried.epoch, carried.seq, files, carried.cut))
+    made = series(tx)
+    if any(sha256 in lacking for sha256 in made.files):
+        files = {sha256: reached for sha256, reached in made.files.items() if sha256 not in lacking}
+        put_series(tx, replace(made, files=files))

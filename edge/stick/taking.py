@@ -20,6 +20,7 @@ from conflict.ledger.files import put_chunk
 from conflict.ledger.meta import put_meta
 from conflict.ledger.schema import op_outcomes
 from edge import aside, incarnation, memory, outbox
+from edge.branch import relay
 from edge.main import Node
 from edge.schema import outbox as outbox_table
 from edge.stick import memory as remembered
@@ -157,6 +158,8 @@ class _Taking:
             answers_us = welcome.session == asked.session and epoch == asked.epoch
             if welcome.epoch != epoch and (self._news or answers_us):
                 memory.set_stream_place(tx, welcome.epoch, 0)
+                if memory.hub_began_anew(tx, welcome.epoch):
+                    relay.reopen_all(tx, now_ms=now_ms)
             if self._news:
                 remembered.note_news(tx, welcome)
                 memory.note_contact(tx, now_ms)

@@ -84,11 +84,14 @@ def test_an_old_answer_takes_no_word_back(courier: Courier) -> None:
     courier.trip("village")
     node = courier.nodes["village"]
     versions, place = node.status()["versions"], courier.place("village")
+    with node.store.read() as tx:
+        heard = memory.last_contact_ms(tx)
     assert versions["calendar"] == 2
     courier.at("village", old.file)
     assert courier.place("village") == place and node.status()["versions"] == versions
     with node.store.read() as tx:
         assert get_meta(tx, memory.HUB_STATE) == FROZEN
+        assert memory.last_contact_ms(tx) == heard  # an old word is no contact
     freeze(courier, "village", ACTIVE)
     courier.line.up = True
     courier.run(3)
@@ -100,6 +103,18 @@ def test_an_old_answer_takes_no_word_back(courier: Courier) -> None:
     courier.at("village", newer.file)
     with node.store.read() as tx:
         assert memory.last_contact_ms(tx) == heard  # an old word is no contact
+
+
+def test_an_answer_from_between_two_words_of_the_line(courier: Courier) -> None:
+    """Written after the last greeting by the line and before the last receipt: what it does not know of is not lost."""
+    courier.run(2)
+    _taken, between = courier.at_hub(courier.export("village").file)
+    courier.accept("village")
+    while courier.states("village") != {"accepted": 1}:
+        courier.run(0.25)
+    assert between is not None
+    courier.at("village", between.file)
+    assert courier.states("village") == {"accepted": 1}
 
 
 def test_an_answer_of_a_dead_epoch_is_passed_over(courier: Courier) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from conflict.ledger.files import has_file
 from conflict.ledger.schema import files
-from edge import memory
+from edge import memory, outbox
+from edge.branch import relay
+from edge.sync.intake import Intake
 from protocol.carriers.bundle_errors import BundleEmpty
 from tests.unit.edge.county import Hands
 from tests.unit.edge.line import TOWN, VILLAGE, World, new_hub
@@ -172,3 +174,28 @@ def test_the_hub_exports_without_being_asked(courier: Courier) -> None:
     courier.trip("town", "village")
     with pytest.raises(BundleEmpty):
         courier.from_hub()
+
+
+def test_a_township_carries_its_villages_ops(courier: Courier, tmp_path: Path) -> None:
+    """Handed in over the branch's own line, carried to the county by the township's stick, receipted to both."""
+    courier.accept("village", attachments=[scan(tmp_path)])
+    village, town = courier.nodes["village"], courier.nodes["town"]
+    with village.store.read() as tx:
+        blobs = [blob for _place, blob in outbox.unsettled(tx, limit=9)]
+    Intake(town.store, town.keys, town.reference, town.clock).handed_in(blobs, via="branch")
+    courier.accept("town")
+    exported = courier.export("town")
+    assert (exported.ops, exported.left) == (3, 0) and courier.export("town", since_last=True).ops == 0
+    taken, answered = courier.at_hub(exported.file)
+    assert taken.new == 3 and answered is not None
+    before = content(tmp_path / "hub" / "hub.db")
+    courier.at_hub(exported.file)
+    assert content(tmp_path / "hub" / "hub.db") == before
+    courier.at("town", answered.file)
+    with town.store.read() as tx:
+        assert relay.pending(tx) == 0
+    assert courier.export("town").ops == 0
+    taken, answered = courier.at_hub(courier.export("village").file)
+    assert (taken.new, taken.repeated, taken.chunks) == (0, 2, 4) and answered is not None
+    assert courier.at("village", answered.file).settled == 2
+    assert courier.equal()
