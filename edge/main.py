@@ -158,13 +158,26 @@ def sync_once(node: Node, *, timeout_s: float = SYNC_TIMEOUT_S) -> Round:
 def _sync_as_whoever(node: Node, timeout_s: float) -> Round:
     """One round; where it shows that the old name must not go on, new keys, the county's word, and a round more."""
     if node.config.state != RENEWING:
-        done = _loop(node).run_once(timeout_s)
+        done = _one_round(node, timeout_s)
         if not renew_if_due(node):
             return done
     with open_node(node.directory, node.clock) as renewed:
         _succeed(renewed, timeout_s, threading.Event())
     with open_node(node.directory, node.clock) as joined:
         return _loop(joined).run_once(timeout_s)
+
+
+def _one_round(node: Node, timeout_s: float) -> Round:
+    """With the hub; where that is out of reach, with the township, if there is a link."""
+    try:
+        return _loop(node).run_once(timeout_s)
+    except TransportError:
+        from edge.branch.wiring import township_line
+
+        line = township_line(node, county_open=lambda: False)
+        if line is None:
+            raise
+        return line.run_once(timeout_s)
 
 
 def renew_if_due(node: Node) -> bool:
@@ -247,9 +260,18 @@ def run(node: Node, stop: threading.Event) -> None:
                 if now.config.state == RENEWING:
                     _await_county(now, stop)
                 else:
-                    _loop(now).run_forever(cast(threading.Event, Watch(now, stop)))
+                    _run_lines(now, cast(threading.Event, Watch(now, stop)))
                     renew_if_due(now)
         log.info("stopped")
+
+
+def _run_lines(node: Node, stop: threading.Event) -> None:
+    """The loop with the hub, and beside it the lines with the township or with the villages, where there are any."""
+    from edge.branch.wiring import beside
+
+    loop = _loop(node)
+    with beside(node, county_open=lambda: loop.open):
+        loop.run_forever(stop)
 
 
 def _await_county(node: Node, stop: threading.Event) -> None:

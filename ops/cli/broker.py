@@ -6,6 +6,7 @@ May not: be taken for Mosquitto (docs/operating/broker.md says why).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -30,10 +31,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Serve until SIGTERM. Says `ready` on stdout when machines may connect. 运行内置消息服务"""
-    from hub.config import read_config
     from ops.broker.embedded import run_broker
 
-    place = urlsplit(read_config(directory).broker)
+    place = urlsplit(_address(directory))
     listen = host or place.hostname or "127.0.0.1"
 
     def ready(bound: int) -> None:
@@ -51,13 +51,21 @@ def mosquitto(
 ) -> None:
     """Write Mosquitto's configuration and ACL file for this county into D/broker. 生成 Mosquitto 配置"""
     from hub.broker_accounts import passwords_path
-    from hub.config import read_config
     from ops.broker.mosquitto import ACL_NAME, acl_text, mosquitto_config
     from protocol.carriers.durable import PUBLIC, write_durably
 
-    read_config(directory)
+    _address(directory)
     home = passwords_path(directory.resolve()).parent
     write_durably(home / "mosquitto.conf", mosquitto_config(directory.resolve(), port=port).encode(), mode=PUBLIC)
     write_durably(home / ACL_NAME, acl_text().encode(), mode=PUBLIC)
     data = {"config": home / "mosquitto.conf", "acl": home / ACL_NAME}
     output.show(data, as_json=as_json, text=f"mosquitto -c {data['config']}")
+
+
+def _address(directory: Path) -> str:
+    """Where this directory's broker is reached: a township's own, else the county's. Raises NotACounty."""
+    from edge.branch.setup import read_branch
+    from hub.config import read_config
+
+    served = read_branch(directory)
+    return served.broker if served is not None else read_config(directory).broker

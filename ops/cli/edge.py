@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops import output
+from ops.cli import branch
 from ops.cli.county import read_file
 from ops.cli.office import PASSWORD_VARIABLE, ask_password, at_office, edge_clock
 from ops.cli.options import EdgeDir, Json, StaffName
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="A device of an office. 机构设备")
 staff_app = typer.Typer(no_args_is_help=True, help="Staff accounts of this device. 账号")
 app.add_typer(staff_app, name="staff")
+app.command("branch")(branch.branch)
+app.command("branch-card")(branch.branch_card)
+app.command("link-township")(branch.link_township)
 
 Code = Annotated[str | None, typer.Option("--code", help="The one-time code from `county enrol`. 入网码")]
 Card = Annotated[
