@@ -11,6 +11,7 @@ import logging
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -248,13 +249,16 @@ def _unsettled(node: Node) -> int:
     return counts["pending"] + counts["offered"]
 
 
-def run(node: Node, stop: threading.Event) -> None:
+def run(node: Node, stop: threading.Event, *, ready: Callable[[], None] = lambda: None) -> None:
     """The daemon: synchronise until `stop` is set (SIGTERM sets it, see ops/). Raises AlreadyRunning.
+
+    Args:    ready: called once it is the only daemon here.
 
     Where the county shows that this device's name has another history, it goes on under new keys by itself.
     """
     with daemon_lock(node.directory):
         log.info("device %s of office %s is running", node.config.incarnation, node.config.office)
+        ready()
         while not stop.is_set():
             with open_node(node.directory, node.clock) as now:
                 if now.config.state == RENEWING:

@@ -100,8 +100,8 @@ def run(directory: EdgeDir, as_json: Json = False) -> None:
     stop = stop_on_signals()
     with open_node(directory, edge_clock(), check=True) as node:
         data = {"ready": True, "office": node.config.office, "device": node.config.incarnation}
-        output.show(data, as_json=as_json, text=f"ready {node.config.office}")
-        run_daemon(node, stop)
+        text = f"ready {node.config.office}"
+        run_daemon(node, stop, ready=lambda: output.show(data, as_json=as_json, text=text))
 
 
 @app.command()
