@@ -117,6 +117,7 @@ def test_bundles_of_others(courier: Courier, tmp_path: Path) -> None:
         (lambda path: courier.at("other", path), answered.file, "bundle_not_for_us"),
         (lambda path: courier.at("other", path), up, "bundle_not_for_us"),
         (lambda path: courier.at("other", path), bundle(courier, b"garbage"), "bundle_not_for_us"),
+        (courier.at_hub, bundle(courier, b"garbage"), "bundle_not_for_us"),
     ):
         with pytest.raises(LiandongError) as caught:
             take(path)

@@ -25,7 +25,7 @@ from hub.errors import AnotherHub
 from hub.init import open_county
 from hub.stick import answer as hub_answer
 from hub.stick import taking as hub_taking
-from protocol.carriers.bundle import read_bundle
+from protocol.carriers.bundle import read_bundle, write_bundle
 from protocol.carriers.stick import BundleNotForUs
 from protocol.link import StreamArrived
 from protocol.roster import ACTIVE, FROZEN
@@ -121,9 +121,19 @@ def test_an_answer_of_a_dead_epoch_is_passed_over(courier: Courier) -> None:
     courier.accept("village")
     _taken, old = courier.at_hub(courier.export("village").file)
     new_epoch(courier)
-    courier.trip("village")
+    _taken, newer = courier.at_hub(courier.export("village").file)
+    assert old is not None and newer is not None
+    greeting = courier.file("greeting")
+    first = next(read_bundle(newer.file))
+    write_bundle(greeting, [first], county="420222", sender=courier.hub.keys.incarnation, created_ms=0)
+    courier.at("village", greeting)
     epoch, reached = courier.place("village")
-    assert old is not None and reached == courier.length("village")
+    assert reached == 0
+    courier.at("village", old.file)
+    assert courier.place("village") == (epoch, 0) and courier.states("village") == {"offered": 1}
+    courier.trip("village")
+    assert courier.place("village") == (epoch, courier.length("village"))
+    reached = courier.length("village")
     courier.at("village", old.file)
     assert courier.place("village") == (epoch, reached) and courier.equal()
 
