@@ -15,7 +15,7 @@ TOP = {
     "constraints.txt", ".gitignore", ".gitattributes", ".ci", "tests", "docs", *PACKAGES,
 }  # fmt: skip
 FUNCTION_LINES_MAX = 80
-FILE_LINES_MAX = 500
+FILE_LINES_MAX = 600  # most files have 50 to 350; few more than 500, with a reason
 TEXT_SUFFIXES = {
     ".py",
     ".md",
