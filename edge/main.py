@@ -31,7 +31,7 @@ from edge.schema import COMPONENT
 from edge.service import Service
 from edge.staff import Staff
 from edge.status import status
-from protocol.errors import LiandongError, TransportError
+from protocol.errors import LiandongError, StoreError, TransportError
 from protocol.keys import DeviceKeys
 from protocol.trust import HubCard, Trust
 
@@ -301,11 +301,14 @@ class Watch:
         return self._stop.wait(timeout)
 
     def _is_over(self) -> bool:
-        version = self._node.store.data_version()
-        if version != self._version:
-            self._version = version
-            with self._node.store.read() as tx:
-                self._over = bool(incarnation.due(tx, self._node.reference, self._node.keys.incarnation))
+        try:
+            version = self._node.store.data_version()
+            if version != self._version:
+                with self._node.store.read() as tx:
+                    self._over = bool(incarnation.due(tx, self._node.reference, self._node.keys.incarnation))
+                self._version = version
+        except StoreError as error:
+            log.warning("looked at the store in vain: %s", error.text)  # the loop says what the store refuses
         return self._over
 
 
