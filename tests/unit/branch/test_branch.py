@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
+import shutil
 from collections import Counter
+from pathlib import Path
 
 from sqlalchemy import func, select
 
+from conflict.ledger.files import has_file
 from conflict.ledger.schema import ops
 from conflict.ledger.store import Store
+from edge.attachment import FileToAttach
 from edge.branch import stream
-from edge.main import Node
+from edge.main import Node, open_node
 from edge.service import Application, Saved
 from edge.staff import Actor
 from ops.demo.cast import identity
 from protocol.op import parse_op
 from tests.unit.branch.branch_world import BranchWorld
-from tests.unit.edge.line import ITEM, TOWN
+from tests.unit.edge.line import ITEM, NEIGHBOUR, TOWN, VILLAGE
 
 CHIEF = Actor("chief", "chief")
 NAMES = ("village", "neighbour", "town")
@@ -136,3 +142,87 @@ def test_a_stranger_hands_in_nothing(world: BranchWorld) -> None:
     assert world.digests("town") == {} and world.nodes["far"].status()["pending"] == 1
     with world.nodes["town"].store.read() as tx:
         assert "420222108201" not in stream.lengths(tx)
+
+
+def has(world: BranchWorld, name: str, sha256: bytes) -> bool:
+    store = world.hub.store if name == "hub" else world.nodes[name].store
+    with store.read() as tx:
+        return has_file(tx, sha256)
+
+
+def attach(node: Node, case: str, content: bytes) -> bytes:
+    sha256 = hashlib.sha256(content).digest()
+    node.service.attach_file(
+        CHIEF, case, FileToAttach("a.bin", "照片", "application/octet-stream", content, sha256, "A")
+    )
+    return sha256
+
+
+def test_attachments_go_by_the_township_in_both_directions(world: BranchWorld) -> None:
+    """Bytes from a village that never reaches the county arrive at the hub; the township's bytes arrive in the village."""
+    county_down(world)
+    saved = accept(world.nodes["village"])
+    photo = attach(world.nodes["village"], saved.number, random.Random(1).randbytes(100_000))
+    world.run(15)
+    assert has(world, "town", photo) and not has(world, "hub", photo)
+    world.nodes["village"].service.forward(CHIEF, saved.number, to=TOWN, opinion="情况属实")
+    world.run(4)
+    world.nodes["town"].service.take(CHIEF, saved.number)
+    report = attach(world.nodes["town"], saved.number, random.Random(2).randbytes(70_000))
+    world.run(15)
+    assert has(world, "village", report)
+    world.county["town"].turn(True)
+    world.run(40)
+    assert has(world, "hub", photo) and has(world, "hub", report)
+
+
+def test_a_neighbour_gets_no_bytes_of_cases_that_are_not_its_own(world: BranchWorld) -> None:
+    county_down(world)
+    saved = accept(world.nodes["village"])
+    photo = attach(world.nodes["village"], saved.number, b"p" * 1_000)
+    accept(world.nodes["neighbour"], 2)
+    world.run(15)
+    with world.nodes["town"].store.read() as tx:
+        assert stream.may_have(tx, VILLAGE, photo) == 1_000
+        assert stream.may_have(tx, NEIGHBOUR, photo) is None
+    assert world.digests("neighbour").keys() != world.digests("village").keys()
+
+
+def test_a_restored_hub_gets_carried_ops_again(world: BranchWorld, tmp_path: Path) -> None:
+    """The hub's backup is older than what the township carried for a village that does not reach the county."""
+    county_down(world, "village")
+    accept(world.nodes["village"])
+    world.run(10)
+    backup = tmp_path / "backup.db"
+    world.hub.store.backup_to(backup)
+    accept(world.nodes["village"], 2)
+    world.run(10)
+    assert world.states("village") == {"accepted": 2}
+    world.restore_hub(backup)
+    world.hands.forward(3_600_000)
+    world.run(90)
+    assert world.equal("hub", "town", "village") and len(world.digests("hub")) == 2
+    assert world.carried("town") == 0
+
+
+def test_a_township_restored_from_a_backup_is_given_everything_again(world: BranchWorld, tmp_path: Path) -> None:
+    county_down(world)
+    accept(world.nodes["village"])
+    world.run(5)
+    town = world.nodes["town"]
+    backup = tmp_path / "town.db"
+    town.store.backup_to(backup)
+    accept(world.nodes["village"], 2)
+    world.run(5)
+    assert world.equal("village", "town")
+    town.close()
+    for old in town.directory.glob("edge.db*"):
+        old.unlink()
+    shutil.copy(backup, town.directory / "edge.db")
+    world.nodes["town"] = open_node(town.directory, world.hands.clock())
+    world.connect("town")
+    county_down(world, "town")
+    world.serve("town")
+    world.run(90)
+    assert world.equal("village", "town") and len(world.digests("town")) == 2
+    assert world.carried("town") == 2
