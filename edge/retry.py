@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from edge import aside, outbox
 from edge.sync.intake import Intake
 from edge.sync.receipts import take_receipt
-from protocol.errors import LiandongError
+from edge.sync_loop import hub_device
+from protocol.envelope import open_envelope
+from protocol.errors import LiandongError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from edge.main import Node
@@ -35,6 +37,8 @@ def retry(node: Node) -> dict[str, int]:
             _receipt(node, one)
         elif one.what == "problem":
             _offer_again(node, one)
+        elif one.what == "envelope":
+            _envelope(node, one)
     with node.store.read() as tx:
         left = len(aside.listed(tx, limit=aside.KEPT_MAX))
     return {"tried": len(entries), "handled": len(entries) - left, "left": left}
@@ -48,6 +52,17 @@ def _receipt(node: Node, one: aside.Aside) -> None:
     except LiandongError as error:
         with node.store.write() as tx:
             aside.put(tx, one.what, one.blob, error, author=one.author, now_ms=node.clock.now_ms())
+
+
+def _envelope(node: Node, one: aside.Aside) -> None:
+    """One that opens now is handled: what was in it was not acknowledged, so its sender has sent it again."""
+    hub = hub_device(node.reference.trust)
+    try:
+        open_envelope(one.blob, keys=node.keys, speaker=lambda _name: hub)
+        _handled(node, one)
+    except RemoteProtocolError as error:
+        with node.store.write() as tx:
+            aside.put(tx, one.what, one.blob, error, now_ms=node.clock.now_ms())
 
 
 def _offer_again(node: Node, one: aside.Aside) -> None:

@@ -173,6 +173,7 @@ class Conversation(ABC):
             opened = open_envelope(payload, keys=self._keys, speaker=self._speaker)
         except RemoteProtocolError as error:
             log.warning("an envelope was passed over: %s", error.code)
+            self._intake.envelope(payload, error)
             return
         self._busy_ms = self._clock.mono_ms()
         if opened.unknown:

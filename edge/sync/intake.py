@@ -36,6 +36,8 @@ from protocol.op import Op
 
 Place = Callable[[Connection, bytes, int], None]  # notes epoch and position in the caller's transaction
 
+ENVELOPES_MAX = 50  # kept as evidence, 3 MiB; whoever floods a mailbox gains nothing by it
+
 log = logging.getLogger("liandong.edge.intake")
 
 
@@ -178,6 +180,12 @@ class Intake:
         """Keep what a peer could not handle where a person sees it."""
         with self._store.write() as tx:
             aside.put(tx, "problem", about, error, now_ms=self._clock.now_ms())
+
+    def envelope(self, payload: bytes, error: RemoteProtocolError) -> None:
+        """Keep an envelope that does not open, as evidence; its sender sends again what was in it."""
+        with self._store.write(reserve=True) as tx:
+            if len(aside.listed(tx, what="envelope", limit=ENVELOPES_MAX)) < ENVELOPES_MAX:
+                aside.put(tx, "envelope", payload, error, now_ms=self._clock.now_ms())
 
     def retry(self, code: str | None = None) -> int:
         """Try again what was set aside (with this code, if named). Returns how many ops were new."""
