@@ -18,13 +18,14 @@ from conflict.ledger.append import append_many
 from conflict.ledger.chains import chain
 from conflict.ledger.files import save_file
 from conflict.ledger.store import Store
-from conflict.ledger.views import find, heads, refold, view
+from conflict.ledger.views import heads, refold, view
 from conflict.powers import allowed, may_open
 from edge import incarnation, memory, outbox
 from edge.attachment import CASE_BYTES_MAX, FileToAttach
 from edge.clock import Clock, evidence
 from edge.due import keep_due
 from edge.errors import AttachmentTooLarge, FieldTooLong, RefusedByRules
+from edge.purge import find_here
 from edge.reference import Reference
 from edge.staff import Actor, still_here
 from protocol import canonical
@@ -92,7 +93,7 @@ class Desk:
         """
         with self.store.write() as tx:
             author = still_here(tx, actor)
-            before = view(tx, find(tx, case))
+            before = view(tx, find_here(tx, case))
             steps = make(tx, before)
             kind, body = steps[0]
             allowed(before, kind, self.office, author.role, body)

@@ -130,7 +130,7 @@ class NothingPurged(RefusedError):
     code = "not_reconciled"
 
 
-class NotPurged(InputError):
-    """No case of this number was purged here."""
+class CasePurged(InputError):
+    """The case was concluded and purged here; the hub has it."""
 
-    code = "not_purged"
+    code = "case_purged"

@@ -16,12 +16,13 @@ from conflict.calendar import Calendar
 from conflict.deadline import Deadlines, due
 from conflict.labels import label
 from conflict.ledger.files import has_file
-from conflict.ledger.views import ViewRow, digests, find, list_views, view
+from conflict.ledger.views import ViewRow, digests, list_views, view
 from conflict.time_limit import LABELS, civil_text
 from edge import outbox
 from edge.acts.base import Acts
 from edge.config import SLIPS_NAME
 from edge.desk import Desk
+from edge.purge import find_here
 from edge.slip import DueLine, SlipFacts, as_html, as_text
 from protocol.carriers.durable import write_durably
 
@@ -72,7 +73,7 @@ class Listing(Acts):
         Raises:  UnknownCase, AmbiguousCase.
         """
         with self.desk.store.read() as tx:
-            found = view(tx, find(tx, case))
+            found = view(tx, find_here(tx, case))
             deadlines = self._deadlines(tx, found).as_json()
             entries = outbox.entries(tx, ["pending", "offered", "refused", "waiting"], case=found.case)
             missing = [one["sha256"].hex() for one in found.materials if not has_file(tx, one["sha256"])]
@@ -90,7 +91,7 @@ class Listing(Acts):
     def digest(self, case: str) -> str:
         """The digest of one case's view, hex: equal wherever the same ops are held."""
         with self.desk.store.read() as tx:
-            found = find(tx, case)
+            found = find_here(tx, case)
             return digests(tx, [found])[found].hex()
 
     def digests(self) -> dict[str, str]:
@@ -101,7 +102,7 @@ class Listing(Acts):
     def slip(self, case: str) -> SlipFacts:
         """What the triplicate slip of a case shows; edge.slip turns it into text or HTML."""
         with self.desk.store.read() as tx:
-            found = view(tx, find(tx, case))
+            found = view(tx, find_here(tx, case))
             office = self.desk.reference.roster(tx).office(self.desk.office)
             item = self.desk.reference.items(tx).get(found.item, {})
             deadlines = self._deadlines(tx, found)

@@ -207,14 +207,14 @@ def _succeed(node: Node, timeout_s: float, stop: threading.Event) -> None:
 def fetch_case(node: Node, text: str, *, timeout_s: float = SYNC_TIMEOUT_S) -> str:
     """Bring a purged case back; returns its id in hex. One that is here already is simply here.
 
-    Raises:  NotPurged; TransportError if the hub did not send it in time (it is asked again at the next contact).
+    Raises:  UnknownCase and its kin; TransportError if the hub did not send it in time (it is asked again at the next contact).
     """
     with node.store.write() as tx:
         case = purge.want_back(tx, text)
         if case is None:
-            purge.need_known(tx, text)
+            return find(tx, text).hex()
     end = node.clock.mono_ms() + int(timeout_s * 1000)
-    while case is not None and not _is_here(node, case):
+    while not _is_here(node, case):
         if node.clock.mono_ms() >= end:
             raise TransportError(
                 "The county has not sent the case yet; it is asked for again at the next contact.",
@@ -222,8 +222,7 @@ def fetch_case(node: Node, text: str, *, timeout_s: float = SYNC_TIMEOUT_S) -> s
             )
         sync_once(node, timeout_s=max(1.0, (end - node.clock.mono_ms()) / 1000))
         time.sleep(DAEMON_LOOK_S)
-    with node.store.read() as tx:
-        return find(tx, text).hex()
+    return case.hex()
 
 
 def _is_here(node: Node, case: bytes) -> bool:

@@ -18,8 +18,8 @@ from conflict.ledger import schema as ledger
 from conflict.ledger.errors import UnknownCase
 from conflict.ledger.meta import get_meta, put_meta
 from conflict.ledger.statements import insert_new, steps
-from conflict.ledger.views import find, number_key
-from edge.errors import NothingPurged, NotPurged
+from conflict.ledger.views import PREFIX_CHARS_MIN, find, number_key
+from edge.errors import CasePurged, NothingPurged
 from edge.schema import outbox, purged
 from protocol.op import parse_op
 
@@ -81,22 +81,34 @@ def purge(tx: Connection, *, older_than_days: int, now_ms: int) -> Purge:
 
 def want_back(tx: Connection, text: str) -> bytes | None:
     """Mark the purged case of this number or id as wanted; None if no such case was purged here."""
+    case = _purged(tx, text)
+    if case is not None:
+        tx.execute(update(purged).where(purged.c.case_id == case).values(state=WANTED))
+    return case
+
+
+def find_here(tx: Connection, text: str) -> bytes:
+    """The case that a person means, as `conflict.ledger.views.find`; one that was purged says so.
+
+    Raises:  CasePurged, UnknownCase, AmbiguousCase, BadCaseNumber.
+    """
+    try:
+        return find(tx, text)
+    except UnknownCase as error:
+        if _purged(tx, text) is None:
+            raise
+        raise CasePurged(
+            f"The case {text} is concluded and was purged here; bring it back: liandong case fetch {text}.",
+            f"办件 {text} 已办结并从本机清理，可用 liandong case fetch 取回。",
+        ) from error
+
+
+def _purged(tx: Connection, text: str) -> bytes | None:
     key, name = number_key(text), text.strip().lower()
     for case, number in tx.execute(select(purged.c.case_id, purged.c.number_key)):
-        if key == number or (len(name) >= 6 and case.hex().startswith(name)):
-            tx.execute(update(purged).where(purged.c.case_id == case).values(state=WANTED))
+        if key == number or (len(name) >= PREFIX_CHARS_MIN and case.hex().startswith(name)):
             return bytes(case)
     return None
-
-
-def need_known(tx: Connection, text: str) -> None:
-    """Raises NotPurged if the case is neither purged nor here."""
-    try:
-        find(tx, text)
-    except UnknownCase as error:
-        raise NotPurged(
-            f"No case {text!r} was purged here, and none is here.", f"本机没有清理过编号为“{text}”的办件。"
-        ) from error
 
 
 def to_tell(tx: Connection, *, limit: int) -> tuple[list[bytes], list[bytes]]:

@@ -208,7 +208,7 @@ def test_old_cases_are_purged_after_a_comparison_and_come_back(town: Town) -> No
     reconcile = ("reconcile", "--dir", town.hub_dir, "--office", OLD_CASES)
     assert town.run(*reconcile)["equal"] is True
     assert town.run(*purge, env=later)["cases"] == 1
-    assert town.case(OLD_CASES, "show", number, check=False)["error"]["code"] == "unknown_case"
+    assert town.case(OLD_CASES, "show", number, check=False)["error"]["code"] == "case_purged"
     report = town.run(*reconcile)
     assert report["equal"] is True
     assert report["offices"][0]["devices"][0]["purged"] == 1

@@ -15,7 +15,7 @@ from conflict.ledger.files import has_file
 from conflict.ledger.schema import ops as ops_table
 from conflict.ledger.views import find
 from edge import memory, purge
-from edge.errors import NothingPurged
+from edge.errors import CasePurged, NothingPurged
 from edge.forms import Application
 from edge.main import Node
 from edge.schema import outbox
@@ -118,3 +118,18 @@ def test_a_new_op_about_a_purged_case_brings_it_back(village: Node, hands: Hands
     with village.store.write() as tx:
         purge.settle(tx)
         assert purge.to_tell(tx, limit=9) == ([], gone)
+
+
+def test_a_purged_case_says_where_it_is(village: Node, hands: Hands) -> None:
+    old = withdrawn(village)
+    withdrawn(village)
+    hands.forward(40 * DAY_MS)
+    receipted(village)
+    assert purged(village).cases == 1
+    with pytest.raises(CasePurged) as caught:
+        village.service.show(old)
+    assert "case fetch" in caught.value.text
+    with pytest.raises(CasePurged):
+        village.service.note(village.staff.check(), old, "后来的备注")
+    with village.store.read() as tx, pytest.raises(UnknownCase):
+        purge.find_here(tx, "ffffffff")
