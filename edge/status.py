@@ -19,6 +19,7 @@ from conflict.ledger.views import op as stored_op
 from conflict.ledger.views import view_rows
 from conflict.ledger.waiting import missing_parents
 from edge import aside, incarnation, memory, outbox, purge
+from edge.branch import relay
 from edge.clock import Clock, implausible
 from edge.config import SOFTWARE
 from edge.slip import county_time
@@ -35,7 +36,7 @@ SILENT_MS_MAX = 3 * 86_400_000  # without contact for so long a banner says so: 
 def status(node: Node) -> dict[str, Any]:
     """Counts and lists.
 
-    Returns: pending, refused, waiting (numbers of ops), last_contact (county time or None), last_contact_ms, accepted,
+    Returns: pending, carried (for offices below, without the hub's word), refused, waiting (numbers of ops), last_contact (county time or None), last_contact_ms, accepted,
              refusals, waits, set_aside (lists), loading (of the office's scope), purged, attachments, versions, banners, and who the device is.
     """
     with node.store.read() as tx:
@@ -51,6 +52,7 @@ def status(node: Node) -> dict[str, Any]:
             "device": node.keys.incarnation.hex(),
             "fingerprint": spoken(fingerprint(node.keys.sign_public)),
             "pending": counts["pending"] + counts["offered"],
+            "carried": relay.pending(tx),
             "accepted": counts["accepted"],
             "refused": counts["refused"],
             "waiting": counts["waiting"] + _waiting_here(tx),

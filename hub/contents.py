@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, exists, func, select
 
 from conflict.kinds import OpKind
 from conflict.ledger import files
@@ -20,6 +20,7 @@ from protocol import chunks
 from protocol.op import ID_BYTES, Op
 
 NAMING = frozenset({OpKind.ATTACH, OpKind.KEEP_DUPLICATE})  # kinds of op that name files
+LOOKED_AT = 200  # incomplete files considered for one want
 WANTS_MAX = 4  # contents that one device is asked for in turn; the link asks for one at a time
 
 
@@ -47,19 +48,28 @@ def also_from(tx: Connection, ops: Iterable[Op], device: bytes) -> None:
     insert_new(tx, schema.file_source, rows)
 
 
-def wanted_from(tx: Connection, device: bytes, *, limit: int = WANTS_MAX) -> list[tuple[bytes, list[list[int]]]]:
-    """Hash and missing ranges of what the hub lacks and this device's ops name, longest wanted first."""
+def wanted_from(
+    tx: Connection, device: bytes, *, turn: int = 0, limit: int = WANTS_MAX
+) -> list[tuple[bytes, list[list[int]]]]:
+    """Hash and missing ranges of what the hub lacks and this device may have: what only it has first, longest wanted
+    first; then what somebody else is a source of too, beginning with another one at each `turn`.
+
+    A carrier may not have the bytes yet: one file that it cannot give must not keep the others waiting.
+    """
+    source = schema.file_source
+    others = select(func.count(func.distinct(source.c.device))).where(source.c.sha256 == ledger.files.c.sha256)
+    mine = (source.c.sha256 == ledger.files.c.sha256) & (source.c.size == ledger.files.c.size)
     query = (
-        select(ledger.files.c.sha256, ledger.files.c.size)
-        .join(
-            schema.file_source,
-            (schema.file_source.c.sha256 == ledger.files.c.sha256) & (schema.file_source.c.size == ledger.files.c.size),
-        )
-        .where(schema.file_source.c.device == device, ledger.files.c.complete == 0)
+        select(ledger.files.c.id, ledger.files.c.sha256, ledger.files.c.size, others.scalar_subquery().label("sources"))
+        .where(ledger.files.c.complete == 0, exists().where(mine, source.c.device == device))
         .order_by(ledger.files.c.id)
-        .limit(limit)
+        .limit(LOOKED_AT)
     )
-    wants = [(row.sha256, files.missing_chunks(tx, row.sha256, row.size)) for row in tx.execute(query)]
+    rows = tx.execute(query).all()
+    alone, shared = [row for row in rows if row.sources == 1], [row for row in rows if row.sources > 1]
+    begin = turn % len(shared) if shared else 0
+    chosen = [*alone, *shared[begin:], *shared[:begin]][:limit]
+    wants = [(row.sha256, files.missing_chunks(tx, row.sha256, row.size)) for row in chosen]
     return [(sha256, missing) for sha256, missing in wants if missing]
 
 

@@ -17,6 +17,8 @@ from hub.documents import Shelf
 from protocol.messages import Hello, Stream, Welcome
 from protocol.roster import Device
 
+TURN_MS = 60_000  # so long one content is asked for before another one that a carrier may have has its turn
+
 
 @dataclass
 class Board:
@@ -76,7 +78,7 @@ class DeviceSource:
         if self._device.incarnation not in self._board.asked:
             return []
         with self._store.read() as tx:
-            return contents.wanted_from(tx, self._device.incarnation)
+            return contents.wanted_from(tx, self._device.incarnation, turn=self._now_ms() // TURN_MS)
 
     def chunk(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
         found = self._shelf.chunk(sha256, index)

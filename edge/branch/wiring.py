@@ -22,6 +22,7 @@ from edge.identity import read_card
 from edge.sync_loop import listens_to
 from protocol import topics
 from protocol.carriers.mqtt import MqttCarrier
+from protocol.errors import LiandongError
 from protocol.schedule import delays_s
 from protocol.trust import fingerprint
 
@@ -74,8 +75,16 @@ def branch(node: Node, county_open: Callable[[], bool]) -> Branch | None:
 
 @contextmanager
 def beside(node: Node, county_open: Callable[[], bool]) -> Iterator[None]:
-    """Run the other lines of this device in threads until the block ends."""
-    lines = [line for line in (township_line(node, county_open), branch(node, county_open)) if line is not None]
+    """Run the other lines of this device in threads until the block ends. A damaged file stops its own line only."""
+    lines: list[TownshipLine | Branch] = []
+    for build in (township_line, branch):
+        try:
+            line = build(node, county_open)
+        except LiandongError as error:
+            log.error("a line beside the county's cannot be used: %s", error.text)
+            continue
+        if line is not None:
+            lines.append(line)
     stop = threading.Event()
     threads = [threading.Thread(target=line.run_forever, args=(stop,), name=type(line).__name__) for line in lines]
     for thread in threads:

@@ -18,6 +18,9 @@ from edge.branch import stream
 from edge.main import Node, open_node
 from edge.service import Application, Saved
 from edge.staff import Actor
+from edge.stick import export
+from edge.stick import taking as edge_taking
+from hub.stick import taking as hub_taking
 from ops.demo.cast import identity
 from protocol.op import parse_op
 from tests.unit.branch.branch_world import BranchWorld
@@ -226,3 +229,18 @@ def test_a_township_restored_from_a_backup_is_given_everything_again(world: Bran
     world.run(90)
     assert world.equal("village", "town") and len(world.digests("town")) == 2
     assert world.carried("town") == 2
+
+
+def test_a_stick_of_the_township_carries_for_the_villages_too(world: BranchWorld, tmp_path: Path) -> None:
+    """The township's own line stays dead: its stick brings the village's ops to the hub, and their receipts back."""
+    county_down(world)
+    work_without_the_county(world)
+    town, answer = world.nodes["town"], tmp_path / "answer.ldb"
+    made = export.export(town, tmp_path / "stick.ldb")
+    assert made.ops == 6 and made.left == 0
+    hub_taking.take(world.hub, made.file, answer_to=answer, now_ms=lambda: world.hands.now_ms)
+    edge_taking.take(town, answer)
+    assert world.carried("town") == 0 and world.states("town") == {"accepted": 3}
+    world.run(4)
+    assert world.states("village") == {"accepted": 3}
+    assert world.equal("hub", "town", "village")

@@ -63,3 +63,19 @@ def test_files_are_asked_from_the_carrier_too(either: County) -> None:
     with either.store.read() as tx:
         for device in (village, town):
             assert contents.wanted_from(tx, device.keys.incarnation) == [(b"s" * 32, [[0, 0]])]
+
+
+def test_a_file_that_the_carrier_lacks_keeps_no_other_waiting(either: County) -> None:
+    """Found by thinking through a village's computer that was switched off between op and bytes."""
+    village, town = enrol(either, VILLAGE, seed=1), enrol(either, TOWN, seed=2)
+    body = {"material": "照片", "size": 9, "media": "image/png", "name": "a.png", "grade": "A"}
+    opened = village.accept()
+    photos = [village.op("attach", {**body, "sha256": bytes([number]) * 32}, [opened]) for number in (1, 2)]
+    hand_in(either, town, opened, *photos)
+    hand_in(either, town, town.op("attach", {**body, "sha256": b"t" * 32}, [opened]))
+    with either.store.read() as tx:
+        turns = [contents.wanted_from(tx, town.keys.incarnation, turn=turn) for turn in (0, 1)]
+    assert [[sha256[:1] for sha256, _missing in wants] for wants in turns] == [
+        [b"t", b"\x01", b"\x02"],
+        [b"t", b"\x02", b"\x01"],
+    ]
