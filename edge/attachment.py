@@ -1,8 +1,9 @@
 """Files that a worker attaches: read from disk, measured, named and hashed, before anything is written.
 
 For: turning a path into bytes with a name, a media type and a SHA-256; the limits on one file and on one case.
-May not: write to the store; keep a path (a name on a stick or in an op is never used as a path).
-Manual: docs/operating/edge.md, "Attachments".
+May not: write to the store; keep a path (a name on a stick or in an op is never used as a path); look into a picture
+(edge/photo.py does).
+Manual: docs/operating/attachments.md.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ DEFAULT_GRADE = "C"  # handed in and copied by a worker, not compared with the o
 
 @dataclass(frozen=True, slots=True)
 class FileToAttach:
-    """One file, read whole. `material`: name of the material it proves; empty means the file's own name."""
+    """One file, read whole. `material`: name of the material it proves; empty means the file's own name.
+
+    reduced_from: bytes that were handed in where a photo was made smaller, else 0.
+    """
 
     name: str
     material: str
@@ -30,6 +34,7 @@ class FileToAttach:
     data: bytes
     sha256: bytes
     grade: str = DEFAULT_GRADE
+    reduced_from: int = 0
 
 
 def read_file(path: Path, *, material: str = "", grade: str = DEFAULT_GRADE) -> FileToAttach:

@@ -20,11 +20,11 @@ from conflict.ledger.files import save_file
 from conflict.ledger.store import Store
 from conflict.ledger.views import heads, refold, view
 from conflict.powers import allowed, may_open
-from edge import incarnation, memory, outbox
+from edge import incarnation, memory, outbox, unsent
 from edge.attachment import CASE_BYTES_MAX, FileToAttach
 from edge.clock import Clock, evidence
 from edge.due import keep_due
-from edge.errors import AttachmentTooLarge, FieldTooLong, RefusedByRules
+from edge.errors import AttachmentTooLarge, FieldTooLong, RefusedByRules, TooMuchUnsent
 from edge.purge import find_here
 from edge.reference import Reference
 from edge.staff import Actor, still_here
@@ -62,6 +62,7 @@ class Desk:
         self.keys = keys
         self.reference = reference
         self.clock = clock
+        self.unsent_bytes_max = unsent.UNSENT_BYTES_MAX  # the office may set another (edge/lanes.py)
 
     @property
     def office(self) -> str:
@@ -103,6 +104,7 @@ class Desk:
         self, tx: Connection, author: Actor, before: CaseView | None, steps: Steps, files: Sequence[FileToAttach]
     ) -> Saved:
         _check_room(before, files)
+        _check_quota(tx, files, self.unsent_bytes_max)
         incarnation.need_current(tx, self.keys.incarnation)
         ops = self._sign(tx, author, before, steps)
         now_ms = self.clock.now_ms()
@@ -110,6 +112,7 @@ class Desk:
         if any(outcome.state != "new" for outcome in outcomes):
             raise LocalProtocolError("an op of this device does not follow its own chain")
         outbox.add(tx, ops, now_ms=now_ms, base=incarnation.base(tx, self.keys.incarnation))
+        unsent.add(tx, ops)
         for file in files:
             save_file(tx, file.data, now_ms=now_ms)
         after = refold(tx, [ops[0].case], fresh=ops)[0]
@@ -161,6 +164,7 @@ def attach_step(file: FileToAttach) -> Step:
         "media": file.media,
         "name": file.name,
         "grade": file.grade,
+        **({"reduced_from": file.reduced_from} if file.reduced_from else {}),
     }
 
 
@@ -178,6 +182,17 @@ def _check_room(before: CaseView | None, files: Sequence[FileToAttach]) -> None:
         limit = CASE_BYTES_MAX // (1024 * 1024)
         raise AttachmentTooLarge(
             f"The files of one case may have {limit} MiB together.", f"一个办件的附件合计不得超过 {limit} MB。"
+        )
+
+
+def _check_quota(tx: Connection, files: Sequence[FileToAttach], limit: int) -> None:
+    waiting = unsent.total(tx)[1] if files else 0
+    if files and waiting + sum(len(file.data) for file in files) > limit:
+        mib = 1024 * 1024
+        raise TooMuchUnsent(
+            f"Attachments of this office that wait to be sent would be more than {limit // mib} MiB ({waiting // mib} MiB "
+            "wait). The case can be entered without them; synchronise or carry a stick, then attach.",
+            f"本机构待上传的附件将超过 {limit // mib} MB（现有 {waiting // mib} MB）。可先录入办件，同步或用U盘传送后再补传附件。",
         )
 
 

@@ -34,6 +34,12 @@ class AttachmentTooLarge(InputError):
     code = "attachment_too_large"
 
 
+class TooMuchUnsent(RefusedError):
+    """The attachments of this office that wait to be sent are above the device's limit."""
+
+    code = "attachments_waiting"
+
+
 class FieldTooLong(InputError):
     """A text above its named limit; an op must fit one envelope."""
 

@@ -28,6 +28,7 @@ class Application:
     id_number: identity number (GB 11643) of a person, or credit code (GB 32100) of an organisation.
     mode: one of MODES or empty. fields: further answers of the form by name. attachments: files to attach. materials: names of what was handed in
     on paper. conditional: names of materials that may come later (容缺受理). received_only: hand in now, accept later.
+    original: keep photos as they were handed in.
     """
 
     item: str
@@ -41,6 +42,7 @@ class Application:
     urgent: bool = False
     mode: str = ""
     received_only: bool = False
+    original: bool = False
 
 
 def fields_of(application: Application) -> dict[str, str]:

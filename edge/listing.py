@@ -18,7 +18,7 @@ from conflict.labels import label
 from conflict.ledger.files import has_file
 from conflict.ledger.views import ViewRow, digests, list_views, view
 from conflict.time_limit import LABELS, civil_text
-from edge import outbox
+from edge import outbox, unsent
 from edge.acts.base import Acts
 from edge.config import SLIPS_NAME
 from edge.desk import Desk
@@ -77,6 +77,7 @@ class Listing(Acts):
             deadlines = self._deadlines(tx, found).as_json()
             entries = outbox.entries(tx, ["pending", "offered", "refused", "waiting"], case=found.case)
             missing = [one["sha256"].hex() for one in found.materials if not has_file(tx, one["sha256"])]
+            waiting = {entry[0] for entry in unsent.entries(tx)}
         return {
             **found.as_json(),
             "due": deadlines["due"],
@@ -86,6 +87,7 @@ class Listing(Acts):
                 for entry in entries
             ],
             "missing_files": missing,
+            "unsent_files": [one["sha256"].hex() for one in found.materials if one["sha256"] in waiting],
         }
 
     def digest(self, case: str) -> str:

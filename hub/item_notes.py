@@ -34,7 +34,7 @@ class NoteProblem(ValueError):
 
 def parse_note(note: str) -> dict[str, Any]:
     """The item keys that a note yields: extend, accept_limit, supplement_limit, restart_on_supplement, wait, window,
-    stages, classes, clock, remarks (each only if present).
+    stages, classes, clock, keep_original, remarks (each only if present).
 
     Raises:  NoteProblem for an unknown key, a key given twice, or a value out of shape.
     """
@@ -149,4 +149,5 @@ _READERS: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "window": ("window", _limit("c")),
     "classes": ("classes", _classes),
     "clock": ("clock", _clock),
+    "original": ("keep_original", _yes_no),
 }

@@ -19,6 +19,7 @@ from conflict.view import CaseView
 from edge import memory
 from edge.acts.base import Acts, body, limit, text, texts
 from edge.acts.open_ops import open_notice
+from edge.acts.papers import kept
 from edge.attachment import read_file
 from edge.desk import Saved, Steps, attach_step
 from edge.forms import Application, check_fields, fields_of
@@ -36,7 +37,8 @@ class AcceptActs(Acts):
                  AttachmentUnreadable, AttachmentTooLarge, RefusedError. Nothing is changed then.
         """
         fields = fields_of(application)
-        files = [read_file(path) for path in application.attachments]
+        read = [read_file(path) for path in application.attachments]
+        files = kept(self.desk, read, item=application.item, original=application.original)
         kind = "receive" if application.received_only else "accept"
 
         def opening(tx: Connection) -> Steps:
@@ -95,12 +97,13 @@ class AcceptActs(Acts):
         attachments: Sequence[Path] = (),
         materials: Sequence[str] = (),
         said: str = "",
+        original: bool = False,
     ) -> Saved:
         """What the applicant brings in answer to the newest open notice (补正).
 
         Raises:  NothingToAnswer if no notice is open, and as `accept` for files and fields.
         """
-        files = [read_file(path) for path in attachments]
+        files = kept(self.desk, [read_file(path) for path in attachments], case=case, original=original)
         content = body(
             fields=check_fields(fields or {}) or None,
             materials=_names([*materials, *(file.material for file in files)], "materials"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from conflict.kinds import GRADES, NAME_MAX
 from edge.acts.base import Acts, body, choice, text
 from edge.acts.open_ops import material_op
+from edge.acts.papers import kept
 from edge.attachment import DEFAULT_GRADE, FileToAttach, read_file
 from edge.desk import Saved, attach_step
 from edge.forms import check_fields
@@ -30,17 +31,29 @@ class MaterialActs(Acts):
         content = body(fields=check_fields(fields, needed=True), reason=reason.strip())
         return self.desk.act(actor, case, lambda _tx, _view: [("amend", content)])
 
-    def attach(self, actor: Actor, case: str, path: Path, *, material: str = "", grade: str = DEFAULT_GRADE) -> Saved:
+    def attach(
+        self,
+        actor: Actor,
+        case: str,
+        path: Path,
+        *,
+        material: str = "",
+        grade: str = DEFAULT_GRADE,
+        original: bool = False,
+    ) -> Saved:
         """Attach the file at `path` as a material of this name and trust grade (A to D).
 
-        Raises:  AttachmentUnreadable, AttachmentTooLarge.
+        Args:    original: keep a photo as it is, although the item does not ask for that.
+        Raises:  AttachmentUnreadable, AttachmentTooLarge, TooMuchUnsent.
         """
         name = text(material, "material", most=NAME_MAX) if material else ""
-        return self.attach_file(actor, case, read_file(path, material=name, grade=choice(grade, "grade", GRADES)))
+        file = read_file(path, material=name, grade=choice(grade, "grade", GRADES))
+        return self.attach_file(actor, case, file, original=original)
 
-    def attach_file(self, actor: Actor, case: str, file: FileToAttach) -> Saved:
+    def attach_file(self, actor: Actor, case: str, file: FileToAttach, *, original: bool = False) -> Saved:
         """The same for a file already in memory."""
-        return self.desk.act(actor, case, lambda _tx, _view: [attach_step(file)], [file])
+        files = kept(self.desk, [file], case=case, original=original)
+        return self.desk.act(actor, case, lambda _tx, _view: list(map(attach_step, files)), files)
 
     def check_material(self, actor: Actor, case: str, material: str, *, grade: str, note: str = "") -> Saved:
         """Say what a material is worth after comparing it: A original seen, B certified copy, C copy, D statement.

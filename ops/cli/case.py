@@ -23,6 +23,7 @@ from ops.cli.options import (
     Files,
     Json,
     NodeDir,
+    Original,
     Paper,
     StaffName,
     parse_fields,
@@ -63,6 +64,7 @@ def accept(
     conditional: Later = None,
     urgent: Urgent = False,
     mode: Mode = "",
+    original: Original = False,
     staff: StaffName = None,
     as_json: Json = False,
 ) -> None:
@@ -76,7 +78,21 @@ def accept(
             "A new case needs --item, --applicant and --id-number.", "新办件需要 --item、--applicant 和 --id-number。"
         )
     _open(
-        directory, staff, as_json, item, applicant, id_number, phone, field, attach, material, conditional, urgent, mode
+        directory,
+        staff,
+        as_json,
+        item,
+        applicant,
+        id_number,
+        phone,
+        field,
+        attach,
+        material,
+        conditional,
+        urgent,
+        mode,
+        False,
+        original,
     )
 
 
@@ -92,12 +108,27 @@ def receive(
     material: Paper = None,
     urgent: Urgent = False,
     mode: Mode = "",
+    original: Original = False,
     staff: StaffName = None,
     as_json: Json = False,
 ) -> None:
     """Take an application in (收件) and decide later whether to accept it."""
     _open(
-        directory, staff, as_json, item, applicant, id_number, phone, field, attach, material, None, urgent, mode, True
+        directory,
+        staff,
+        as_json,
+        item,
+        applicant,
+        id_number,
+        phone,
+        field,
+        attach,
+        material,
+        None,
+        urgent,
+        mode,
+        True,
+        original,
     )
 
 
@@ -116,6 +147,7 @@ def _open(
     urgent: bool,
     mode: str,
     received_only: bool = False,
+    original: bool = False,
 ) -> None:
     from edge.forms import Application
 
@@ -131,6 +163,7 @@ def _open(
         urgent=urgent,
         mode=mode,
         received_only=received_only,
+        original=original,
     )
     with at_office(directory, staff) as desk:
         saved = desk.service.accept(desk.actor, application)

@@ -20,6 +20,7 @@ from ops.cli.options import (
     Fields,
     Files,
     Json,
+    Original,
     Paper,
     Reason,
     StaffName,
@@ -56,6 +57,7 @@ def attach(
     grade: Annotated[
         str | None, typer.Option("--grade", help="A original seen, B certified copy, C copy, D statement.")
     ] = None,
+    original: Original = False,
     staff: StaffName = None,
     as_json: Json = False,
 ) -> None:
@@ -66,7 +68,9 @@ def attach(
     if len(chosen) != 1:
         raise InputError("Name one file to attach; repeat the command for more.", "请指定一个文件,多个文件请分次上传。")
     with at_office(directory, staff) as desk:
-        saved = desk.service.attach(desk.actor, case, chosen[0], material=material, grade=grade or DEFAULT_GRADE)
+        saved = desk.service.attach(
+            desk.actor, case, chosen[0], material=material, grade=grade or DEFAULT_GRADE, original=original
+        )
         say_saved(saved, as_json=as_json)
 
 
@@ -121,13 +125,20 @@ def supplement(
     attach: Files = None,
     material: Paper = None,
     text: Annotated[str, typer.Option("--text", help="What else is said. 说明")] = "",
+    original: Original = False,
     staff: StaffName = None,
     as_json: Json = False,
 ) -> None:
     """What the applicant brings in answer to the open notice. 补正"""
     with at_office(directory, staff) as desk:
         saved = desk.service.supplement(
-            desk.actor, case, fields=parse_fields(field), attachments=attach or [], materials=material or [], said=text
+            desk.actor,
+            case,
+            fields=parse_fields(field),
+            attachments=attach or [],
+            materials=material or [],
+            said=text,
+            original=original,
         )
         say_saved(saved, as_json=as_json)
 

@@ -30,6 +30,9 @@ Files = Annotated[
     list[Path] | None,
     typer.Option("--attach", "--file", help="A file to attach; repeat. 附件"),
 ]
+Original = Annotated[
+    bool, typer.Option("--original", help="Keep photos as they are: not smaller, with what the camera wrote. 保留原图")
+]
 Paper = Annotated[
     list[str] | None, typer.Option("--material", help="Name of a material handed in on paper; repeat. 纸质材料")
 ]
