@@ -2,6 +2,7 @@
 
     python3 run.py demo [--keep]        one county's day with real processes on the embedded broker
     python3 run.py test [PYTEST ARGS]   the whole test suite
+    python3 run.py chaos [--seconds N]  real processes, killed and cut off at random; 0 lost, 0 doubled, all equal
     python3 run.py lint                 ruff, mypy and the import contracts
     python3 run.py liandong ARGS...     the command itself, e.g. `python3 run.py liandong --help`
     python3 run.py setup                only the set-up
@@ -279,8 +280,8 @@ def main() -> NoReturn:
     if name in ("-h", "--help", "help"):
         print(__doc__.split("For:")[0].strip())
         raise SystemExit(0)
-    if name not in ("demo", "test", "lint", "liandong", "setup"):
-        stop(f"no target `{name}`; choose demo, test, lint, liandong or setup")
+    if name not in ("demo", "test", "chaos", "lint", "liandong", "setup"):
+        stop(f"no target `{name}`; choose demo, test, chaos, lint, liandong or setup")
     if not ready():
         with only_one():
             if not ready():
@@ -293,6 +294,8 @@ def main() -> NoReturn:
         lint()
     if name == "test":
         test(rest)
+    if name == "chaos":
+        run("-m", "ops.chaos", *rest)
     run("-m", "ops.cli", *(["demo", *rest] if name == "demo" else rest))
 
 

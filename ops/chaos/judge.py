@@ -1,0 +1,129 @@
+"""What came of it: the stores read by plain SQL after the weather is over, compared with the book.
+
+For: lost, doubled, diverged and pending, each finding a sentence.
+May not: use the product's code to read an op (ops/simulate/raw.py computes ids from the bytes); change a store.
+Manual: docs/operating/chaos.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge.config import STORE_NAME
+from hub.config import STORE_NAME as HUB_STORE_NAME
+from ops.chaos.book import Book
+from ops.chaos.stage import OFFICES, Stage
+from ops.demo.processes import must
+from ops.simulate.raw import RawOp, all_ops
+
+SHOWN = 16  # characters of an id in a finding
+
+
+@dataclass
+class Verdict:
+    """Sentences by kind; all empty is what a run is for."""
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    diverged: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        return not (self.lost or self.doubled or self.diverged or self.pending)
+
+
+def read_ops(store: Path, database: str = "") -> list[RawOp]:
+    """Every op of a store in order of arrival, ids computed anew. database: a PostgreSQL URL, read instead of the file."""
+    if not database:
+        return [RawOp.read(blob) for _, _, blob in all_ops(store)]
+    import psycopg
+
+    with psycopg.connect(database) as connection:
+        return [RawOp.read(bytes(row[0])) for row in connection.execute("select blob from ops order by pos")]
+
+
+def everything_arrived(stage: Stage, book: Book) -> bool:
+    """Whether all that was called saved is at the hub and at every office in scope, nothing is pending, digests are equal."""
+    if compare_ops(book, hub_ops(stage), office_ops(stage)).lost:
+        return False
+    statuses = [must("node", "status", "--dir", str(stage.directory(office))) for office in OFFICES]
+    if any(status["pending"] or status["waiting"] for status in statuses):
+        return False
+    found = Verdict()
+    compare_digests(stage, found)
+    return not found.diverged
+
+
+def judge(stage: Stage, book: Book) -> Verdict:
+    """The verdict over the stores as they are now."""
+    found = compare_ops(book, hub_ops(stage), office_ops(stage))
+    compare_digests(stage, found)
+    for office in OFFICES:
+        status = must("node", "status", "--dir", str(stage.directory(office)))
+        for name in ("pending", "waiting"):
+            if status[name]:
+                found.pending.append(f"{office}: {status[name]} {name}")
+        found.pending += [
+            f"{office}: op refused without a reason" for one in status["refusals"] if not one.get("reason")
+        ]
+    return found
+
+
+def hub_ops(stage: Stage) -> list[RawOp]:
+    return read_ops(stage.hub / HUB_STORE_NAME, stage.database)
+
+
+def office_ops(stage: Stage) -> dict[str, list[RawOp]]:
+    return {office: read_ops(stage.directory(office) / STORE_NAME) for office in OFFICES}
+
+
+def compare_ops(book: Book, hub: list[RawOp], offices: dict[str, list[RawOp]]) -> Verdict:
+    """Lost: called saved and not at the hub, or not at an office in scope. Doubled: more than a command asked for.
+
+    Doubled are an id stored twice, a sequence number or a case number given twice, and an op of an office that no
+    command called saved (every command of a run gets its answer, so there can be none).
+    """
+    found = Verdict()
+    at_hub = {op.id.hex() for op in hub}
+    for entry in book.entries:
+        if entry.op not in at_hub:
+            found.lost.append(f"{entry.office} {entry.verb} {entry.op[:SHOWN]} is not at the hub")
+    for office, wanted in book.must_hold().items():
+        missing = wanted - {op.id.hex() for op in offices.get(office, [])}
+        found.lost += [f"op {op[:SHOWN]} is not at {office}" for op in sorted(missing)]
+    for where, ops in (("hub", hub), *offices.items()):
+        found.doubled += _twice(where, "op", (op.id.hex()[:SHOWN] for op in ops))
+        found.doubled += _twice(where, "sequence number", (f"{op.device.hex()[:SHOWN]}/{op.seq}" for op in ops))
+    openers: dict[str, set[str]] = defaultdict(set)
+    for op in hub:
+        if "number" in op.body and op.id == op.case:
+            openers[str(op.body["number"])].add(op.id.hex())
+    found.doubled += [f"the number {number} was given twice" for number, ids in openers.items() if len(ids) > 1]
+    asked = {entry.op for entry in book.entries}
+    unasked = [op for op in hub if op.role != "hub" and op.id.hex() not in asked]
+    if not book.broken:  # a command without an answer may have saved its op all the same
+        found.doubled += [f"{op.office} {op.kind} {op.id.hex()[:SHOWN]}: no command called it saved" for op in unasked]
+    return found
+
+
+def compare_digests(stage: Stage, found: Verdict) -> None:
+    """Every view of every office is the hub's, byte for byte."""
+    views = {name: _digests(stage.room / name) for name in ("hub", *OFFICES)}
+    hub = views.pop("hub")
+    for office, held in views.items():
+        for case, digest in held.items():
+            if hub.get(case) != digest:
+                found.diverged.append(f"case {case[:SHOWN]} at {office} is not the hub's")
+
+
+def _digests(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = must("case", "digest", "--dir", str(directory))["digests"]
+    return found
+
+
+def _twice(where: str, what: str, names: Any) -> list[str]:
+    return [f"{where}: {what} {name} is stored {times} times" for name, times in Counter(names).items() if times > 1]
