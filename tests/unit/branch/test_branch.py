@@ -244,3 +244,18 @@ def test_a_stick_of_the_township_carries_for_the_villages_too(world: BranchWorld
     world.run(4)
     assert world.states("village") == {"accepted": 3}
     assert world.equal("hub", "town", "village")
+
+
+def test_what_a_village_has_from_the_county_reaches_a_township_without_a_line(world: BranchWorld) -> None:
+    """The village answers the county's word; without that word its answer would wait at the township for its parent."""
+    centre = world.enrol("centre", "420222")
+    world.run(6)
+    county_down(world, "town")
+    saved = accept(world.nodes["village"])
+    world.run(6)
+    centre.service.note(CHIEF, saved.number, "县里来电")
+    world.run(8)
+    world.nodes["village"].service.note(CHIEF, saved.number, "已转告申请人")
+    world.run(6)
+    assert kinds(world.nodes["town"].store) == {"accept": 1, "note": 2}
+    assert world.equal("village", "town")
