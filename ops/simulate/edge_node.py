@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge.config import RENEWING, STORE_NAME
 from edge.desk import Saved
+from edge.errors import JoinRefused
 from edge.identity import read_account
 from edge.incarnation import earlier_keys, renewal
 from edge.join import finish
@@ -118,7 +119,11 @@ class EdgeMachine(Machine):
                 open_answer(arrived[1], keys=node.keys, trust=node.reference.trust)
             except RemoteProtocolError:
                 continue  # an envelope for the old name in the same mailbox
-            finish(self.directory, arrived[1], node.clock)
+            try:
+                finish(self.directory, arrived[1], node.clock)
+            except JoinRefused as error:
+                self.world.note("not taken", self.name, error.facts["reason"])
+                return
             self.world.note("succeeded", self.name, node.keys.incarnation)
             self._daemon_anew()
             return

@@ -45,9 +45,7 @@ def _all_well(sim: Simulation) -> None:
     sim.plan.end_all()
     sim.broker.start()
     for old in sim.old_hubs:
-        if not old.gone:
-            sim.book.seen_elsewhere(old.store_path)
-            old.retire()
+        sim.put_to_sleep(old)
     for machine in (sim.hub, *sim.working()):
         machine.line.weather.clear()
         machine.disk.full = machine.disk.read_only = False
@@ -60,7 +58,7 @@ def _all_well(sim: Simulation) -> None:
         if not sim.devices_of(office):
             sim.world.at(MINUTE, sim.enrol, office)
     sim.city.decide_all()
-    sim.world.run_until(sim.world.now_ms + HOUR)
+    sim.world.run_until(sim.world.now_ms + 4 * HOUR)
 
 
 def _round(sim: Simulation) -> None:
@@ -69,10 +67,11 @@ def _round(sim: Simulation) -> None:
     for machine in sim.working():
         machine.line.open = True
         world.at(world.between(0, MINUTE), machine.line.refresh)
-    began = world.now_ms
+    began, revoked = world.now_ms, _revoked(sim)
+    heard = [machine for machine in sim.working() if machine.incarnation not in revoked]
     while world.now_ms - began < ROUND_MS_MAX:
         world.run_until(world.now_ms + LOOK_MS)
-        if world.now_ms - began >= ROUND_MS_MIN and all(_quiet(sim, machine) for machine in sim.working()):
+        if world.now_ms - began >= ROUND_MS_MIN and all(_quiet(sim, machine) for machine in heard):
             break
     for machine in sim.working():
         machine.line.open = False
@@ -82,6 +81,8 @@ def _round(sim: Simulation) -> None:
 
 def _quiet(sim: Simulation, machine: EdgeMachine) -> bool:
     """Nothing is under way for this device, by what the stores say."""
+    if machine.renewing:
+        return True  # it waits for a person
     if not machine.up or machine.line.state != "online":
         return False
     if any(state in ("pending", "offered") for state, _code, _reason in raw.outbox(machine.store_path).values()):
@@ -96,23 +97,15 @@ def _quiet(sim: Simulation, machine: EdgeMachine) -> bool:
 def _people_act(sim: Simulation) -> None:
     """What notices and banners ask of people: decide about held ops, give codes, carry what a revoked device still has."""
     _decide_held(sim)
-    county = sim.hub.county
-    revoked = (
-        {bytes.fromhex(row["device"]) for row in admin.list_nodes(county) if row["state"] == REVOKED}
-        if county
-        else set()
-    )
+    revoked = _revoked(sim)
     for machine in sim.working():
         if machine.node is None:
             continue
         banners = {str(banner["code"]) for banner in machine.node.status()["banners"]}  # type: ignore[attr-defined]
-        if machine.incarnation in revoked:
+        if machine.incarnation in revoked or ("needs_code" in banners and not sim.join_anew(machine)):
             sim.world.note("retired", machine.name)
             sim.carry_by_stick(machine)
             machine.retire()
-        elif "needs_code" in banners:
-            sim.world.note("new code", machine.name)
-            sim.join_anew(machine)
     for office in sim.tree.offices:
         if not sim.devices_of(office):
             try:
@@ -120,6 +113,14 @@ def _people_act(sim: Simulation) -> None:
             except StoreError as error:
                 sim.world.note("not enrolled", office, error.code)
     sim.hub.gateway()
+
+
+def _revoked(sim: Simulation) -> set[bytes]:
+    """The names that the county has revoked: the administrator knows whom to visit."""
+    county = sim.hub.county
+    if county is None:
+        return set()
+    return {bytes.fromhex(row["device"]) for row in admin.list_nodes(county) if row["state"] == REVOKED}
 
 
 def _decide_held(sim: Simulation) -> None:

@@ -7,14 +7,16 @@ Manual: docs/testing.md, "The simulator".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from conflict.ledger.views import brief_views, complete_views
-from hub import upward
+from hub import lineage, state, upward
 from hub.config import STORE_NAME
 from hub.documents import Shelf
+from hub.errors import AnotherHub
 from hub.init import County, open_county, settle_restored
 from hub.intake import Intake
 from hub.sync_loop import SyncLoop
@@ -25,7 +27,7 @@ from ops.simulate.disk import Disks
 from ops.simulate.machine import Machine
 from ops.simulate.network import Line
 from ops.simulate.world import MINUTE, SECOND, Event, World
-from protocol.errors import StoreError
+from protocol.errors import RefusedError, StoreError
 from protocol.trust import Trust
 
 GATEWAY_MS = 60 * MINUTE  # the gateway is stepped so often even if nothing happened
@@ -54,10 +56,17 @@ class HubMachine(Machine):
         self._desk: HubDesk | None = None
         self._gateway_event: Event | None = None
         self._received, self._heard_ms = 0, 0
+        self.on_another_hub: Callable[[], None] = lambda: None
         line.open = True
 
     def open(self) -> None:
         county = open_county(self.directory)
+        try:
+            with county.store.read() as tx:
+                lineage.need_newest(tx)
+        except AnotherHub:
+            county.store.close()
+            raise
         settle_restored(county, now_ms=self.clock.now_ms(), random_bytes=self.world.rng.randbytes)
         self.county = county
         self.intake = Intake(county.store, county.keys, county.shelf, now_ms=self.clock.now_ms)
@@ -81,6 +90,20 @@ class HubMachine(Machine):
             self._received, self._heard_ms = self.line.counters.received, self.world.now_ms
             self._gateway_within(self.world.between(2 * SECOND, 10 * MINUTE))
         return busy
+
+    def will_not_run(self, error: RefusedError) -> None:
+        if isinstance(error, AnotherHub):
+            self.world.note("another hub", self.name)
+            self.on_another_hub()
+        else:
+            super().will_not_run(error)
+
+    def take_over(self) -> None:
+        """`liandong hub takeover`: a person says that this is the hub that shall go on."""
+        county = open_county(self.directory)
+        with county.store.write() as tx:
+            state.new_epoch(tx, self.world.rng.randbytes(8), now_ms=self.clock.now_ms())
+        county.store.close()
 
     def poll_max_ms(self) -> int:
         return super().poll_max_ms() if self.world.now_ms - self._heard_ms < NOBODY_MS else NIGHT_POLL_MS

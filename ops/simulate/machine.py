@@ -17,7 +17,7 @@ from ops.simulate.clock import MachineClock
 from ops.simulate.disk import Crash, Disk, Disks, copy_store, put_store_back
 from ops.simulate.network import Line
 from ops.simulate.world import MINUTE, SECOND, Event, World
-from protocol.errors import LiandongError, StoreError
+from protocol.errors import RefusedError, StoreError
 
 REST_MS = 5 * SECOND  # what the daemons rest after the store refused
 POLL_FIRST_MS, POLL_MAX_MS = 500, 15_000  # a loop with nothing to do is turned less and less often
@@ -64,6 +64,10 @@ class Machine:
     def on_store_refused(self) -> None:
         """What the daemon does after the store refused: it begins its loop anew."""
 
+    def will_not_run(self, error: RefusedError) -> None:
+        """The daemon ended by itself with a word to a person."""
+        self._remember(error)
+
     def poll_max_ms(self) -> int:
         """The longest time between two turns while the line is up and nothing happens."""
         return POLL_MAX_MS
@@ -81,6 +85,9 @@ class Machine:
         except StoreError:
             self.store_refusals += 1
             self.world.at(MINUTE, self.start)
+            return
+        except RefusedError as error:
+            self.will_not_run(error)
             return
         self.up = True
         self.world.note("start", self.name)
@@ -159,9 +166,10 @@ class Machine:
             self._rest_until_ms = self.world.now_ms + REST_MS
             self.on_store_refused()
             busy = False
-        except LiandongError as error:
-            self._remember(error)
-            busy = False
+        except RefusedError as error:
+            self.stop()
+            self.will_not_run(error)
+            return
         except Exception as error:  # noqa: BLE001 - the daemons survive it and rest; the report names it
             self._remember(error)
             self._rest_until_ms = self.world.now_ms + REST_MS

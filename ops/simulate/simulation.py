@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from edge.errors import JoinRefused
 from edge.identity import write_keys
 from edge.join import finish, prepare
 from edge.stick import export as edge_export
@@ -96,6 +97,7 @@ class Simulation:
         self.city = SimulatedCity(self.world, self.room / "city")
         line = self.broker.line(HUB_BOX, "hub")
         self.hub = HubMachine(self.world, self.disks, line, self.room / "hub", self.city, "hub")
+        self.hub.on_another_hub = lambda: self.world.at(self.world.between(10 * MINUTE, 3 * HOUR), self._take_over)
         self.hub.start()
         for office in self.tree.offices:
             self.enrol(office)
@@ -136,17 +138,25 @@ class Simulation:
         self.world.note("enrolled", name, keys.incarnation)
         return machine
 
-    def join_anew(self, machine: EdgeMachine) -> None:
-        """A person brings a new code to a device that has new keys: `edge join --code` in the same directory."""
+    def join_anew(self, machine: EdgeMachine) -> bool:
+        """A person brings a new code to a device that has new keys: `edge join --code` in the same directory.
+
+        Returns: False if the county refuses: another copy of this disk has joined with the same new keys.
+        """
         made = self.hub.do(lambda: self._code(machine.office))
         if made is None or self.hub.county is None:
-            return
+            return True
         machine.stop()
         _config, _code, keys = prepare(machine.directory, made.to_text(), self.hub.county.card)
         answer = self.hub.do(lambda: self._admit(keys, made))
-        if answer is not None:
-            finish(machine.directory, answer, machine.clock.as_edge_clock())
-        machine.start()
+        try:
+            if answer is not None:
+                finish(machine.directory, answer, machine.clock.as_edge_clock())
+        except JoinRefused:
+            return False
+        finally:
+            machine.start()
+        return True
 
     def carry_by_stick(self, machine: EdgeMachine, *, damaged: bool = False, delay_ms: int = 0) -> None:
         """`bundle export` at a device, `bundle import` at the hub, and the answer back to the device."""
@@ -219,6 +229,20 @@ class Simulation:
         directory = self.new_directory("restored")
         backups.restore(backup, directory, now_ms=self.world.now_ms)
         machine.move_to(directory)
+
+    def _take_over(self) -> None:
+        """The hub found that another one has been at work: a person switches that off and has this one go on."""
+        for old in self.old_hubs:
+            self.put_to_sleep(old)
+        if not self.hub.up:
+            self.hub.take_over()
+            self.hub.start()
+
+    def put_to_sleep(self, old: HubMachine) -> None:
+        """An old copy of the hub is switched off for good."""
+        if not old.gone:
+            self.book.seen_elsewhere(old.store_path)
+            old.retire()
 
     def hub_falls_back(self, change: Callable[[], None]) -> None:
         """The hub's store becomes an earlier one by `change`, and its daemon starts again."""

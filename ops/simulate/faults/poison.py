@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from conflict.ledger.append import append_many
 from conflict.ledger.chains import chain
 from conflict.ledger.views import heads, list_views, refold
-from edge import outbox
+from edge import incarnation, outbox
 from edge.main import Node
 from edge.sync_loop import hub_device
 from ops.simulate.edge_node import EdgeMachine
@@ -117,6 +117,18 @@ def _sign(node: Node, draft: Draft, seq: int, last: bytes, *, device: bytes = b"
     )
 
 
+def _past_the_desk(node: Node, draft: Draft) -> bool:
+    """Sign and queue an op as a faulty program would, past every check."""
+    with node.store.write() as tx:
+        incarnation.need_current(tx, node.keys.incarnation)
+        seq, last = chain(tx, node.keys.incarnation)
+        op = _sign(node, draft, seq, last)
+        append_many(tx, [op], arrived_ms=node.clock.now_ms(), via="local")
+        refold(tx, [op.case], fresh=[op])
+        outbox.add(tx, [op], now_ms=node.clock.now_ms(), base=incarnation.base(tx, node.keys.incarnation))
+    return True
+
+
 def _poison_op(sim: Simulation, machine: EdgeMachine) -> None:
     """A faulty program of the office writes nonsense into its own chain, past every check of the desk."""
     node = machine.node
@@ -127,16 +139,7 @@ def _poison_op(sim: Simulation, machine: EdgeMachine) -> None:
     if draft is None:
         return
 
-    def write() -> bool:
-        with node.store.write() as tx:
-            seq, last = chain(tx, node.keys.incarnation)
-            op = _sign(node, draft, seq, last)
-            append_many(tx, [op], arrived_ms=node.clock.now_ms(), via="local")
-            refold(tx, [op.case], fresh=[op])
-            outbox.add(tx, [op], now_ms=node.clock.now_ms())
-        return True
-
-    if machine.do(write):
+    if machine.do(lambda: _past_the_desk(node, draft)):
         sim.book.look_at(machine, told=False)
         sim.world.note("nonsense", machine.name, kind)
 
@@ -221,16 +224,7 @@ def _old_version(sim: Simulation, machine: EdgeMachine) -> None:
     if draft is None:
         return
 
-    def write() -> bool:
-        with node.store.write() as tx:
-            seq, last = chain(tx, node.keys.incarnation)
-            op = _sign(node, draft, seq, last)
-            append_many(tx, [op], arrived_ms=node.clock.now_ms(), via="local")
-            refold(tx, [op.case], fresh=[op])
-            outbox.add(tx, [op], now_ms=node.clock.now_ms())
-        return True
-
-    if machine.do(write):
+    if machine.do(lambda: _past_the_desk(node, draft)):
         sim.book.look_at(machine, told=False)
 
 
