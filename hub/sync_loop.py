@@ -19,6 +19,7 @@ from hub.admission import Door
 from hub.ahead import settle_ahead
 from hub.arrival import Arrival
 from hub.devices import Contact
+from hub.idle import Idle
 from hub.init import County
 from hub.intake import Intake, Taken
 from hub.joining import Joins
@@ -111,6 +112,7 @@ class SyncLoop:
         comparer: Comparer | None = None,
     ) -> None:
         self._county, self._carrier, self._intake = county, carrier, intake
+        self._idle = Idle(county.store)
         self._store, self._shelf, self._keys = county.store, county.shelf, county.keys
         self._now_ms, self._mono_ms, self._fraction = now_ms, mono_ms, fraction
         self._random_bytes, self._comparer = random_bytes, comparer
@@ -160,7 +162,7 @@ class SyncLoop:
         self._take(arrivals, mono_ms)
         self._write_down()
         sent = self._serve(mono_ms)
-        return bool(payloads) or sent
+        return bool(payloads) or sent or self._idle.turn()
 
     def _drain(self) -> list[tuple[str, bytes]]:
         payloads: list[tuple[str, bytes]] = []
@@ -264,6 +266,7 @@ class SyncLoop:
 
     def _after(self, taken: Taken, mono_ms: int) -> None:
         """The commit is done: let it be known."""
+        self._idle.wake()
         for one in taken.rejected:
             line = self._lines.get(one.sender)
             if line is not None:
