@@ -26,6 +26,7 @@ from edge.clock import Clock
 from edge.config import JOINED, RENEWING, STORE_NAME, Config, read_config
 from edge.errors import NeedsCode, NotANode
 from edge.identity import read_account, read_card, read_keys
+from edge.lanes import read_lanes
 from edge.reference import Reference
 from edge.schema import COMPONENT
 from edge.service import Service
@@ -101,11 +102,13 @@ def open_node(directory: Path, clock: Clock, *, check: bool = False) -> Node:
                 reference.renew(certificate)
         incarnation.settle(directory, store, reference, now_ms=clock.now_ms())
         config, keys = read_config(directory), read_keys(directory)
+        lanes = read_lanes(directory)
     except BaseException:
         store.close()
         raise
     staff = Staff(store, clock.now_ms)
     service = Service(store, keys, reference, clock, office_phone=config.phone)
+    service.desk.unsent_bytes_max = lanes.unsent_bytes_max
     return Node(directory, config, keys, store, reference, clock, staff, service)
 
 
@@ -333,4 +336,6 @@ def _loop(node: Node) -> SyncLoop:
         subscriptions=listens_to(node.keys, node.reference.trust),
         ca_file=authority if authority.exists() else None,
     )
-    return SyncLoop(node.store, node.keys, node.reference, node.clock, carrier)
+    loop = SyncLoop(node.store, node.keys, node.reference, node.clock, carrier)
+    loop.lane.follow(node.directory)
+    return loop

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, func, select
 
 from conflict.ledger.chains import chain
-from conflict.ledger.files import file_totals
+from conflict.ledger.files import file_totals, incomplete_files
 from conflict.ledger.meta import get_meta
 from conflict.ledger.schema import ops, views
 from conflict.ledger.views import op as stored_op
 from conflict.ledger.views import view_rows
 from conflict.ledger.waiting import missing_parents
-from edge import aside, incarnation, memory, outbox, purge
+from edge import aside, incarnation, memory, outbox, purge, unsent
 from edge.branch import relay
 from edge.clock import Clock, implausible
 from edge.config import SOFTWARE
+from edge.lanes import read_lanes
 from edge.slip import county_time
 from edge.staff import FIRST_ACCOUNT
 from protocol.trust import fingerprint, spoken
@@ -64,7 +65,7 @@ def status(node: Node) -> dict[str, Any]:
             "refusals": _refusals(tx),
             "waits": _waits(tx),
             "set_aside": _set_aside(tx),
-            "attachments": file_totals(tx),
+            "attachments": _attachments(tx, node),
             "versions": {
                 "software": SOFTWARE,
                 **node.reference.versions(tx),
@@ -128,6 +129,28 @@ def banners(tx: Connection, clock: Clock) -> list[dict[str, str]]:
             )
         )
     return found
+
+
+def _attachments(tx: Connection, node: Node) -> dict[str, Any]:
+    """Counts of contents here and not here, of what this office has not sent, the lane, and what is missing where."""
+    settings = read_lanes(node.directory)
+    files, size = unsent.total(tx)
+    waiting = unsent.entries(tx)[:ENTRIES_MAX]
+    return {
+        **file_totals(tx),
+        "unsent": files,
+        "unsent_bytes": size,
+        "lane": {
+            **settings.as_json(),
+            "open": settings.window is None or settings.window.holds(node.clock.now_ms()),
+        },
+        "missing_here": [
+            {"sha256": sha256.hex(), "size": bytes_} for _row, sha256, bytes_ in incomplete_files(tx, limit=ENTRIES_MAX)
+        ],
+        "missing_at_hub": [
+            {"sha256": sha256.hex(), "size": bytes_, "op": op_id.hex()} for sha256, bytes_, op_id in waiting
+        ],
+    }
 
 
 def _loading(tx: Connection) -> dict[str, Any]:

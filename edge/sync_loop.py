@@ -66,6 +66,7 @@ class SyncLoop(Conversation):
     ) -> None:
         super().__init__(store, keys, reference, clock, carrier, random_bytes=random_bytes, fraction=fraction)
         self._source = StoreSource(store, keys, reference, self._wanted, clock.mono_ms)
+        self._source.lane = self.lane
         self._carried = relay.Carried(store)
         self._answerer = Answerer(store, clock)
         self._words = CaseWords(store, clock)
@@ -142,7 +143,7 @@ class SyncLoop(Conversation):
         self._words.say(link)
         self._notice_reopened(link)
         self._notice_silence(link)
-        envelopes = link.poll(self._clock.mono_ms(), self._source, self._carried)
+        envelopes = link.poll(self._clock.mono_ms(), self._source, self._carried, self.lane)
         for envelope in envelopes:
             self._carrier.publish(self._up, envelope)
         if envelopes:

@@ -115,6 +115,8 @@ def as_text(found: dict[str, Any]) -> str:
     lines += [
         f"  [{one['material']}] {one['name']} {one['size']} bytes, grade {one['grade']}" for one in found["materials"]
     ]
+    lines += [f"  missing here: {sha256}" for sha256 in found.get("missing_files", [])]
+    lines += [f"  not sent to the county yet: {sha256}" for sha256 in found.get("unsent_files", [])]
     lines += [f"  ! {one['kind']} {one.get('field') or ''} {one['id']}" for one in found["conflicts"] if one["open"]]
     lines += [
         f"  {local_text(one['at_ms'])} {one['office']} {one['staff']} {one['kind']} {one['verdict']}"

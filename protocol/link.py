@@ -48,6 +48,8 @@ HELLO_MS = 10_000  # without a welcome for so long, greet again
 HEARTBEAT_MS = 45_000  # silence after which a device greets again
 DEAD_MS = 60_000  # a greeting unanswered for so long: the line is dead although it looks alive
 WANT_MS = 15_000  # without a chunk for so long, ask again
+WANT_MS_MAX = 120_000  # and ever later up to this, where nothing comes at all: the peer may keep to a time window
+WANTS_EAGER = 3  # so often before it gets later
 SERVE_MAX = 64  # chunks that a peer may have asked for at once; more are asked for again
 OUT_MAX = 8  # envelopes that one poll hands out
 
@@ -73,6 +75,14 @@ class Contents(Protocol):
 
     def chunk(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
         """(size of the whole, bytes of this piece), or None if not held."""
+
+
+class Lane(Protocol):
+    """When bytes of attachments may leave; edge.lanes.AttachmentLane has it."""
+
+    def is_open(self, mono_ms: int) -> bool: ...
+    def ready(self, mono_ms: int) -> bool: ...
+    def spend(self, size: int, mono_ms: int) -> None: ...
 
 
 class EdgeSource(Contents, OpsSource, Protocol):
@@ -181,7 +191,7 @@ class _Side:
         self._fraction = fraction
         self._control: list[Message] = []
         self._serve: deque[tuple[bytes, int]] = deque()
-        self._wanted: dict[bytes, tuple[int, int]] = {}  # hash -> (asked at, chunks outstanding)
+        self._wanted: dict[bytes, tuple[int, int, int]] = {}  # hash -> (asked or got at, chunks outstanding, asked in vain)
         self.heard_ms: int | None = None
 
     def say(self, message: Message) -> None:
@@ -198,8 +208,8 @@ class _Side:
                     self._serve.append((message.sha256, index))
             return []
         if isinstance(message, Chunk):
-            asked, left = self._wanted.get(message.sha256, (mono_ms, 0))
-            self._wanted[message.sha256] = (asked, left - 1)
+            _asked, left, _vain = self._wanted.get(message.sha256, (mono_ms, 0, 0))
+            self._wanted[message.sha256] = (mono_ms, left - 1, 0)  # the rest is on its way: a thin line takes long
             return [ChunkArrived(message)]
         if isinstance(message, Compare):
             return [CompareArrived(message.session, message.body)]
@@ -207,24 +217,28 @@ class _Side:
             return [ProblemArrived(message.code, message.text, message.about)]
         return []
 
-    def _content_out(self, mono_ms: int, source: Contents) -> list[bytes]:
+    def _content_out(self, mono_ms: int, source: Contents, lane: Lane | None = None) -> list[bytes]:
         """Wants and served chunks, after everything else: an attachment never delays an op."""
         out: list[bytes] = []
         asking: list[Message] = []
         wants = source.wants()[:1]  # one content at a time, most needed first: it is whole sooner
         for sha256, missing in wants:
-            asked, left = self._wanted.get(sha256, (mono_ms - WANT_MS, 0))
-            if left > 0 and mono_ms - asked < WANT_MS:
+            asked, left, vain = self._wanted.get(sha256, (mono_ms, 0, 0))
+            if left > 0 and mono_ms - asked < min(WANT_MS << max(0, vain - WANTS_EAGER), WANT_MS_MAX):
                 continue
             indexes = chunks.first_of(missing, chunks.WINDOW)
-            self._wanted = {sha256: (mono_ms, len(indexes))}
+            self._wanted = {sha256: (mono_ms, len(indexes), min(vain + 1, 10) if left > 0 else 0)}
             asking.append(Want(sha256, chunks.ranges(indexes)))
         if asking:
             out.append(self._seal(asking))
-        while self._serve and len(out) < 2:
+        if lane is not None and not lane.is_open(mono_ms):
+            self._serve.clear()  # by the time it opens the peer may have them from elsewhere; it asks again
+        while self._serve and len(out) < 2 and (lane is None or lane.ready(mono_ms)):
             sha256, index = self._serve.popleft()
             piece = source.chunk(sha256, index)
             if piece is not None:
+                if lane is not None:
+                    lane.spend(len(piece[1]), mono_ms)
                 out.append(self._seal([Chunk(sha256, piece[0], index, piece[1])]))
         return out
 
@@ -299,10 +313,13 @@ class EdgeLink(_Side):
         """Content is whole, or was given up: ask for the next."""
         self._wanted.pop(sha256, None)
 
-    def poll(self, mono_ms: int, source: EdgeSource, relayed: OpsSource | None = None) -> list[bytes]:
+    def poll(
+        self, mono_ms: int, source: EdgeSource, relayed: OpsSource | None = None, lane: Lane | None = None
+    ) -> list[bytes]:
         """Envelopes to publish now, most urgent first; call again after each event and at least twice a second.
 
-        Args:    relayed: ops of other offices that this device carries upward, after its own.
+        Args:    relayed: ops of other offices that this device carries upward, after its own. lane: of attachments that this device
+                 serves; which it asks for, and when, the source says.
         """
         if not self._session:
             return []
@@ -322,7 +339,7 @@ class EdgeLink(_Side):
         if batch:
             out.append(self._seal(batch))
         if self.open and mono_ms >= self.hold_until_ms:
-            out.extend(self._content_out(mono_ms, source))
+            out.extend(self._content_out(mono_ms, source, lane))
         return out
 
     def _greet(self, mono_ms: int, source: EdgeSource) -> None:

@@ -51,6 +51,7 @@ class TownshipLine(Conversation):
         self._source = TownshipSource(
             store, keys, reference, self._wanted, clock.mono_ms, township, county_open=county_open
         )
+        self._source.lane = self.lane
         self._known: Device | None = None
         self._version = -1
         self.received = 0
@@ -111,7 +112,7 @@ class TownshipLine(Conversation):
         now = self._clock.mono_ms()
         if link.open and link.under_way() and link.heard_ms is not None and now - link.heard_ms > SILENCE_MS:
             link.greet_again(now)
-        envelopes = link.poll(now, self._source)
+        envelopes = link.poll(now, self._source, lane=self.lane)
         for envelope in envelopes:
             self._carrier.publish(self._up, envelope)
         if envelopes:

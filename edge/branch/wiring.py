@@ -49,7 +49,7 @@ def township_line(node: Node, county_open: Callable[[], bool]) -> TownshipLine |
         listens_to(node.keys, node.reference.trust),
         node.directory / setup.CA_NAME,
     )
-    return TownshipLine(
+    line = TownshipLine(
         node.store,
         node.keys,
         node.reference,
@@ -58,6 +58,8 @@ def township_line(node: Node, county_open: Callable[[], bool]) -> TownshipLine |
         bytes.fromhex(link.township),
         county_open=county_open,
     )
+    line.lane.follow(node.directory)
+    return line
 
 
 def branch(node: Node, county_open: Callable[[], bool]) -> Branch | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from conflict.ledger.meta import get_meta, put_meta
-from edge import memory
+from edge import memory, unsent
 from protocol.messages import Want, Welcome
 
 SERIES = "edge.stick.series"
@@ -71,6 +71,8 @@ def put_wants(tx: Connection, found: Iterable[Want]) -> None:
     """Keep what the hub lacks now. What it still lacks of files that we carried did not come: carry it again."""
     lacking = {want.sha256: want.ranges for want in list(found)[:WANTS_KEPT]}
     put_meta(tx, WANTS, [[sha256, ranges] for sha256, ranges in lacking.items()])
+    if len(lacking) < WANTS_KEPT:
+        unsent.told(tx, lacking)
     made = series(tx)
     if any(sha256 in lacking for sha256 in made.files):
         files = {sha256: reached for sha256, reached in made.files.items() if sha256 not in lacking}

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from conflict.ledger.schema import files, ops
 from conflict.ledger.store import Store
 from conflict.ledger.views import digests
-from edge import outbox, purge
+from edge import outbox, purge, unsent
 from edge.branch import relay
 from edge.clock import Clock
 from protocol import canonical
@@ -69,6 +69,7 @@ class Answerer:
             if not comparison.only_mine and not comparison.only_theirs:
                 with self._store.write() as tx:
                     purge.note_equal(tx, position, now_ms=self._clock.now_ms())
+                    unsent.told(tx)
             self._offer_again([op for item in comparison.only_mine if (op := items[item]) is not None])
         return answer
 

@@ -16,7 +16,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from conflict.ledger.store import Store
+from edge import unsent
 from edge.clock import Clock
+from edge.lanes import AttachmentLane
 from edge.reference import Reference
 from edge.sync.intake import Intake
 from edge.sync.wanted import Wanted
@@ -76,6 +78,7 @@ class Conversation(ABC):
         self._random_bytes = random_bytes
         self._fraction = fraction
         self._wanted = Wanted()
+        self.lane = AttachmentLane(clock)
         self._intake = Intake(store, keys, reference, clock)
         space, box = topics.space(fingerprint(reference.trust.root_public)), topics.mailbox(keys.incarnation)
         self._up, self._down, self._card = topics.up(space, box), topics.down(space, box), topics.card(space)
@@ -136,6 +139,14 @@ class Conversation(ABC):
                 self._look_at_card(payload)
         if self._carrier.state == "online" and self._link is not None:
             self._give_out(self._link)
+            self._note_sent()
+
+    def _note_sent(self) -> None:
+        """Attachments whose last piece was given out count no more against the office's quota."""
+        if self.lane.sent:
+            with self._store.write() as tx:
+                unsent.sent(tx, self.lane.sent)
+            self.lane.sent.clear()
 
     def _begin_anew(self) -> None:
         """Forget the conversation; the next turn greets again."""
@@ -208,6 +219,7 @@ class Conversation(ABC):
                 if self._intake.document(whole):
                     link.greet_again(now)  # perhaps there are changes on top of it, or ops that waited for it
             return
+        self.lane.spend(len(event.chunk.data), now)
         state = self._intake.chunk(event.chunk)
         self._wanted.file_progress(sha256, now, whole=state == "complete")
         if state in ("complete", "mismatch"):

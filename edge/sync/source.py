@@ -18,8 +18,10 @@ from conflict.ledger.store import Store
 from edge import memory, outbox
 from edge.branch import relay
 from edge.config import SOFTWARE
+from edge.lanes import AttachmentLane
 from edge.reference import Reference
 from edge.sync.wanted import Wanted
+from protocol import chunks
 from protocol.keys import DeviceKeys
 from protocol.link import HelloState
 
@@ -37,6 +39,8 @@ class StoreSource:
         self._reference = reference
         self._wanted = wanted
         self._mono_ms = mono_ms
+        self.lane: AttachmentLane | None = None  # set by the loop; without one nothing is limited
+        self._shut_ms: int | None = None  # since when the lane has been shut
         self._given: list[tuple[int, int]] = []
         self._version = -1  # of the store, when the two answers below were read
         self._lowest: int | None = None
@@ -80,8 +84,24 @@ class StoreSource:
         return self._lowest
 
     def wants(self) -> list[tuple[bytes, list[list[int]]]]:
+        """Documents always; attachments while the lane is ready, and no more at once than it carries soon."""
         self._look()
-        return self._wanted.next_wants(self._files, self._missing, self._mono_ms())
+        now = self._mono_ms()
+        if self.lane is None:
+            return self._wanted.next_wants(self._files, self._missing, now)
+        if self.lane.ready(now):
+            if self._shut_ms is not None:
+                self._wanted.excuse(now - self._shut_ms)
+                self._shut_ms = None
+            found = self._wanted.next_wants(self._files, self._missing, now)
+        else:
+            self._shut_ms = now if self._shut_ms is None else self._shut_ms
+            found = self._wanted.next_wants([], self._missing, now)
+        most = self.lane.bucket.pieces()
+        return [
+            (sha256, ranges if self._wanted.is_document(sha256) else chunks.ranges(chunks.first_of(ranges, most)))
+            for sha256, ranges in found
+        ]
 
     def chunk(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
         with self._store.read() as tx:
@@ -90,7 +110,9 @@ class StoreSource:
                 return None
             whole = files_table.c.complete == 1
             size = tx.execute(select(files_table.c.size).where(files_table.c.sha256 == sha256, whole)).scalar_one()
-            return size, data
+        if self.lane is not None and index == chunks.count_of(size) - 1:
+            self.lane.sent.add(sha256)
+        return size, data
 
     def taken_out(self) -> list[tuple[int, int]]:
         """(first, last) numbers of the ops given out since the last call."""

@@ -86,6 +86,12 @@ class Wanted:
         for quest in (*self._documents.values(), *self._files.values()):
             quest.progress_ms = quest.rest_until_ms = quest.rests = 0
 
+    def excuse(self, ms: int) -> None:
+        """The lane was shut for so long: that attachments made no progress meanwhile says nothing about the hub."""
+        for quest in self._files.values():
+            if quest.progress_ms and quest.rest_until_ms <= quest.progress_ms:
+                quest.progress_ms += ms
+
     def open_documents(self) -> int:
         """How many documents are still to come."""
         return len(self._documents)

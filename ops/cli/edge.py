@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -119,6 +119,41 @@ def sync(
         "" if done.complete else " (time was up)"
     )
     output.show(asdict(done), as_json=as_json, text=text)
+
+
+@app.command()
+def lanes(
+    directory: EdgeDir,
+    attachments_rate: Annotated[
+        int | None, typer.Option("--attachments-rate", help="Bytes a second for attachments; 0 is no limit. 附件速率")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option("--window", help="When attachments travel: 22:00-06:00, or always. 附件时段")
+    ] = None,
+    unsent_limit: Annotated[
+        int | None, typer.Option("--unsent-limit", help="Bytes of attachments that may wait to be sent. 待传上限")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show or set when and how fast attachments travel; ops and documents always do. 附件通道"""
+    from edge.lanes import read_lanes, write_lanes
+    from edge.main import open_node
+    from protocol.lanes import window_of
+
+    with open_node(directory, edge_clock()) as node:
+        settings = read_lanes(node.directory)
+        if attachments_rate is not None:
+            settings = replace(settings, bytes_per_s=attachments_rate)
+        if window is not None:
+            settings = replace(settings, window=window_of(window))
+        if unsent_limit is not None:
+            settings = replace(settings, unsent_bytes_max=unsent_limit)
+        if (attachments_rate, window, unsent_limit) != (None, None, None):
+            write_lanes(node.directory, settings)
+    data = settings.as_json()
+    rate = f"{data['bytes_per_s']} bytes/s" if data["bytes_per_s"] else "no rate limit"
+    text = f"attachments: {rate}, {data['window']}; at most {data['unsent_bytes_max']} bytes wait to be sent"
+    output.show(data, as_json=as_json, text=text)
 
 
 @staff_app.command("list")

@@ -7,6 +7,8 @@ Manual: docs/operating/commands.md, "node".
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from ops import output
@@ -27,9 +29,22 @@ def status(directory: NodeDir, as_json: Json = False) -> None:
         *[[name, data[name]] for name in ("pending", "waiting", "refused", "last_contact")],
         *[[f"version of {name}", version] for name, version in data["versions"].items()],
     ]
+    rows += _attachment_rows(data.get("attachments"))
     text = output.table(["", ""], rows)
     for one in data["refusals"]:
         text += f"\nrefused {one.get('number') or one['case'] or one['op']}: {one['reason']} ({one['code']})"
     for banner in data.get("banners", []):
         text += f"\n! {banner['text_zh' if output.chinese() else 'text']}"
     output.show(data, as_json=as_json, text=text)
+
+
+def _attachment_rows(files: dict[str, Any] | None) -> list[list[Any]]:
+    """What of attachments is missing here or at the county, and whether it waits for its window."""
+    if files is None:
+        return []
+    lane = files["lane"]
+    shut = "" if lane["open"] else f", waiting for {lane['window']}"
+    return [
+        ["attachments missing here", f"{files['incomplete']}{shut if files['incomplete'] else ''}"],
+        ["attachments not sent", f"{files['unsent']} ({files['unsent_bytes']} bytes){shut if files['unsent'] else ''}"],
+    ]
