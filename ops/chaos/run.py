@@ -22,6 +22,7 @@ from ops.chaos.book import Book
 from ops.chaos.judge import Verdict, everything_arrived, judge
 from ops.chaos.plan import make_plan
 from ops.chaos.postgres import private_cluster
+from ops.chaos.saved_first import BOUNDARIES_MAX, SyscallReport, look_at_syscalls
 from ops.chaos.staff import Clerk
 from ops.chaos.stage import OFFICES, PROCESSES, Stage
 from ops.chaos.weather import Weather
@@ -33,12 +34,16 @@ RECONCILE_TRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """seconds: length of the bad weather. database: "sqlite" or "postgresql". broker: "embedded" or "mosquitto"."""
+    """seconds: length of the bad weather. database: "sqlite" or "postgresql". broker: "embedded" or "mosquitto".
+
+    boundaries: a command is killed at so many of its writes at most; with 0 system calls are not looked at.
+    """
 
     seed: int
     seconds: float = 60.0
     broker: str = "embedded"
     database: str = "sqlite"
+    boundaries: int = BOUNDARIES_MAX
 
 
 @dataclass
@@ -53,11 +58,17 @@ class Report:
     refused: dict[str, int] = field(default_factory=dict)
     healed_s: float = 0.0
     reconcile_equal: bool = False
+    syscalls: SyscallReport = field(default_factory=lambda: SyscallReport(skipped="not asked for"))
     findings: list[str] = field(default_factory=list)  # whatever else should not have been
 
     @property
     def ok(self) -> bool:
-        return self.verdict.clean and self.reconcile_equal and not self.findings and self.ops > 0
+        return self.reconcile_equal and not self.all_findings and self.ops > 0
+
+    @property
+    def all_findings(self) -> list[str]:
+        found = self.verdict
+        return [*found.lost, *found.doubled, *found.diverged, *found.pending, *self.syscalls.findings, *self.findings]
 
     def as_json(self) -> dict[str, Any]:
         found = self.verdict
@@ -77,7 +88,8 @@ class Report:
             "pending": len(found.pending),
             "healed_s": self.healed_s,
             "reconcile_equal": self.reconcile_equal,
-            "findings": [*found.lost, *found.doubled, *found.diverged, *found.pending, *self.findings],
+            "syscalls": self.syscalls.as_json(),
+            "findings": self.all_findings,
         }
 
 
@@ -90,6 +102,9 @@ def run_chaos(options: Options, say: Callable[[str], None]) -> Report:
         held.callback(stage.abandon)
         try:
             report = _play(stage, options, say)
+            if options.boundaries:
+                (room / "syscalls").mkdir()
+                report.syscalls = look_at_syscalls(room / "syscalls", options.seed, say, most=options.boundaries)
         except DemoFailed as error:
             raise DemoFailed(f"{error} (seed {options.seed}, everything is kept in {room})") from error
     if report.ok:

@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,8 +56,8 @@ class Stage:
         self.daemons["hub"] = Daemon("hub", [*COMMAND, "hub", "run", "--dir", str(self.hub)], logs / "hub.log")
         self.daemons["broker"].start()
         self.daemons["hub"].start()
-        for office in OFFICES:
-            self._join(office, logs)
+        with ThreadPoolExecutor(2) as both:
+            list(both.map(lambda office: self._join(office, logs), OFFICES))
         wait_until("every office holds the catalogue and the calendar", self._supplied, seconds=SUPPLY_SECONDS)
 
     def _join(self, office: str, logs: Path) -> None:

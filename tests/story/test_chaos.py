@@ -1,0 +1,51 @@
+"""The short form of `python3 run.py chaos`: bad weather over real processes, and the system calls of a command and the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops.chaos.plan import LINE_FAULTS
+from ops.chaos.run import Options, run_chaos
+from ops.chaos.saved_first import look_at_syscalls
+from ops.chaos.stage import PROCESSES
+from ops.chaos.syscalls import why_not
+from tests.support.process import python_env
+
+SEED = 20261126
+SECONDS = 10.0
+KILLS = 8  # of the boundaries of one command; the long form takes all
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that the run starts find the tree."""
+    for name, value in python_env().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.timeout(560)
+def test_nothing_is_lost_or_doubled_in_bad_weather() -> None:
+    said: list[str] = []
+    report = run_chaos(Options(SEED, SECONDS, boundaries=0), said.append)
+    assert report.all_findings == [], said
+    assert report.ok
+    assert sum(report.kills.values()) >= 2
+    assert set(report.kills) == set(PROCESSES)
+    assert set(report.faults) <= set(LINE_FAULTS) and sum(report.faults.values()) >= 2
+    assert report.ops > 0
+
+
+@pytest.mark.timeout(400)
+def test_saved_and_received_are_said_after_the_sync_and_a_kill_at_any_write_leaves_a_whole_store(
+    tmp_path: Path,
+) -> None:
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    report = look_at_syscalls(tmp_path, SEED, lambda line: None, most=KILLS)
+    assert report.findings == []
+    assert report.tried == KILLS
+    assert report.killed > 0
+    assert report.at > 20  # fewer means that the trace was not understood

@@ -1,0 +1,98 @@
+"""The order check: it accepts save-then-say, and sees each way of saying too early."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ops.chaos.boundaries import Boundary, answered_op, boundaries
+from ops.chaos.order import check_command, check_hub
+from ops.chaos.syscalls import parse
+
+OP = "ab" * 32
+WAL, STORE = "/e/edge.db-wal", "/e/edge.db"
+
+
+def xx(data: bytes) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in data)
+
+
+def call(name: str, path: str, data: bytes = b"", result: int = 0, thread: int = 7) -> str:
+    where = path if path.startswith(("pipe:", "socket:")) else xx(path.encode())
+    text = f', "{xx(data)}", 32' if data else ""
+    return f"{thread} {name}(5<{where}>{text}) = {result}"
+
+
+def trace(*lines: str) -> str:
+    return "\n".join([*lines, "7 +++ exited with 0 +++"]) + "\n"
+
+
+SAVE = call("pwrite64", WAL, b"page " + bytes.fromhex(OP))
+FRAME = call("pwrite64", WAL, b"commit frame")
+SYNC = call("fdatasync", WAL)
+ANSWER = call("write", "pipe:[77]", f'{{"op": "{OP}"}}'.encode())
+
+
+def test_the_answer_after_the_sync_is_right() -> None:
+    assert check_command(parse(trace(SAVE, FRAME, SYNC, ANSWER)), OP) == []
+
+
+def test_an_answer_before_the_sync_or_before_its_end_is_seen() -> None:
+    assert "before the log was synced" in check_command(parse(trace(SAVE, FRAME, ANSWER, SYNC)), OP)[0]
+    began = f"7 fdatasync(5<{xx(WAL.encode())}> <unfinished ...>"
+    ended = "7 <... fdatasync resumed>) = 0"
+    other = ANSWER.replace("7 write", "8 write")
+    assert "before the log was synced" in check_command(parse(trace(SAVE, began, other, ended)), OP)[0]
+    assert check_command(parse(trace(SAVE, began, ended, other)), OP) == []
+
+
+def test_no_sync_a_failed_one_and_one_of_another_file_do_not_count() -> None:
+    for lines in (
+        (SAVE, ANSWER),
+        (SAVE, call("fdatasync", WAL, result=-1), ANSWER),
+        (SAVE, call("fsync", STORE), ANSWER),
+    ):
+        assert check_command(parse(trace(*lines)), OP) == ["no sync of the log followed the write of the op"]
+
+
+def test_a_later_write_of_the_log_needs_a_sync_of_its_own() -> None:
+    assert check_command(parse(trace(SAVE, SYNC, FRAME, ANSWER)), OP) == [
+        "the log was written again and not synced before the answer"
+    ]
+    assert check_command(parse(trace(SAVE, SYNC, FRAME, SYNC, ANSWER)), OP) == []
+
+
+def test_the_receipt_leaves_after_the_sync_of_the_hubs_log() -> None:
+    hub_wal = "/h/hub.db-wal"
+    save = call("pwrite64", hub_wal, bytes.fromhex(OP))
+    sync = call("fdatasync", hub_wal)
+    come = call("recvfrom", "socket:[3]", b"ld/space/box/up sealed")
+    leave = call("sendto", "socket:[3]", b"0 ld/space/box/down sealed")
+    other = call("sendto", "socket:[3]", b"0 ld/space/another/down sealed")
+    assert check_hub(parse(trace(leave, come, other, save, sync, leave)), OP, "box") == []
+    assert "left for the device" in check_hub(parse(trace(come, save, leave, sync, leave)), OP, "box")[0]
+    assert "left for the device" in check_hub(parse(trace(come, leave, save, sync, leave)), OP, "box")[0]
+    assert check_hub(parse(trace(come, save, sync)), OP, "box") == ["no receipt left after the sync"]
+    assert check_hub(parse(trace(save, sync, leave)), OP, "box") == ["the arrival of the envelope was not seen"]
+
+
+def test_boundaries_are_the_writes_below_the_directory_counted_as_strace_counts() -> None:
+    calls = parse(
+        trace(
+            call("write", "pipe:[1]", b"x"),
+            call("write", "/e/slips/a.new", b"slip"),
+            call("fsync", "/e/slips/a.new"),
+            f'7 rename("{xx(b"/e/slips/a.new")}", "{xx(b"/e/slips/a")}") = 0',
+            call("recvfrom", "/e/odd", b"x"),
+            call("pwrite64", WAL, b"x", thread=8),
+            call("pwrite64", WAL, b"x", thread=7),
+        )
+    )
+    assert boundaries(calls, Path("/e")) == [
+        Boundary("write", 2), Boundary("fsync", 1), Boundary("rename", 1), Boundary("pwrite64", 1), Boundary("pwrite64", 1)
+    ]  # fmt: skip
+
+
+def test_only_a_whole_answer_counts() -> None:
+    assert answered_op(f'{{"op": "{OP}"}}\n'.encode()) == OP
+    assert answered_op(f'{{"op": "{OP}'.encode()) is None
+    assert answered_op(b"") is None
