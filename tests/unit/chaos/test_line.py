@@ -93,9 +93,8 @@ def test_a_cut_resets_what_is_open_and_lets_new_connections_through(line: Line) 
 
 def test_a_refusing_line_ends_every_connection(line: Line) -> None:
     line.bad("refuse")
-    with dial(line) as here:
-        with contextlib.suppress(ConnectionResetError):
-            assert here.recv(1) == b""
+    with dial(line) as here, contextlib.suppress(ConnectionResetError):
+        assert here.recv(1) == b""
     line.good()
     with dial(line) as again:
         again.sendall(b"y")
