@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
 import time
 from collections.abc import Sequence
+from types import FrameType
 
 from ops import output
 from ops.chaos.run import Options, Report, run_chaos
@@ -29,6 +31,7 @@ def main(words: Sequence[str] | None = None) -> int:
     def say(line: str) -> None:
         print(f"[{time.monotonic() - begin:5.1f}s] {line}", file=sys.stderr if chosen.json else sys.stdout, flush=True)
 
+    signal.signal(signal.SIGTERM, _end)
     say(f"seed {seed}")
     try:
         report = run_chaos(Options(seed, chosen.seconds, chosen.broker, chosen.database), say)
@@ -36,6 +39,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return output.say_failure("chaos_failed", str(error), as_json=chosen.json)
     output.show(report.as_json(), as_json=chosen.json, text=lambda: as_text(report))
     return 0 if report.ok else 1
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends the run as Ctrl-C does: every process it started is killed first."""
+    raise SystemExit(128 + number)
 
 
 def as_text(report: Report) -> str:

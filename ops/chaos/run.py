@@ -96,21 +96,30 @@ class Report:
 def run_chaos(options: Options, say: Callable[[str], None]) -> Report:
     """Play one seed. Raises DemoFailed if the county cannot even be set up; the directory is then kept and named."""
     room = Path(tempfile.mkdtemp(prefix="liandong-chaos-"))
-    with ExitStack() as held:
-        database = held.enter_context(private_cluster()) if options.database == "postgresql" else ""
-        stage = Stage(room, broker=options.broker, database=database)
-        held.callback(stage.abandon)
-        try:
-            report = _play(stage, options, say)
-            if options.boundaries:
-                (room / "syscalls").mkdir()
-                report.syscalls = look_at_syscalls(room / "syscalls", options.seed, say, most=options.boundaries)
-        except DemoFailed as error:
-            raise DemoFailed(f"{error} (seed {options.seed}, everything is kept in {room})") from error
+    try:
+        report = _in_room(room, options, say)
+    except DemoFailed as error:
+        raise DemoFailed(f"{error} (seed {options.seed}, everything is kept in {room})") from error
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(room, ignore_errors=True)
+        raise
     if report.ok:
         shutil.rmtree(room, ignore_errors=True)
     else:
         report.findings.append(f"stores and logs are kept in {room}")
+    return report
+
+
+def _in_room(room: Path, options: Options, say: Callable[[str], None]) -> Report:
+    """The run; whatever ends it, no process is left."""
+    with ExitStack() as held:
+        database = held.enter_context(private_cluster()) if options.database == "postgresql" else ""
+        stage = Stage(room, broker=options.broker, database=database)
+        held.callback(stage.abandon)
+        report = _play(stage, options, say)
+        if options.boundaries:
+            (room / "syscalls").mkdir()
+            report.syscalls = look_at_syscalls(room / "syscalls", options.seed, say, most=options.boundaries)
     return report
 
 
