@@ -62,6 +62,7 @@ def show_case(directory: Path, clock: Clock, staff: str | None, case: str) -> di
             _known(node, staff)
             return node.service.show(case)
     from conflict.deadline import due
+    from conflict.ledger.files import has_file
     from conflict.ledger.views import find, view
     from hub.init import open_county
 
@@ -69,10 +70,11 @@ def show_case(directory: Path, clock: Clock, staff: str | None, case: str) -> di
     try:
         with county.store.read() as tx:
             found = view(tx, find(tx, case))
+            missing = [one["sha256"].hex() for one in found.materials if not has_file(tx, one["sha256"])]
         deadlines = due(found.clock, county.shelf.calendar, now_ms=clock.now_ms()).as_json()
     finally:
         county.store.close()
-    return {**found.as_json(), "due": deadlines["due"], "deadlines": deadlines}
+    return {**found.as_json(), "due": deadlines["due"], "deadlines": deadlines, "missing_files": missing}
 
 
 def digests_of(directory: Path, case: str | None) -> dict[str, str]:

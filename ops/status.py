@@ -30,11 +30,14 @@ def _edge(node: Node) -> dict[str, Any]:
 
 
 def _hub(node: Node) -> dict[str, Any]:
+    from conflict.ledger.files import file_totals
     from hub.admin import list_nodes, list_refusals, overview
     from hub.init import open_county
 
     county = open_county(node.directory)
     try:
+        with county.store.read() as tx:
+            files = file_totals(tx)
         devices, refused, summary = list_nodes(county), list_refusals(county), overview(county)
     finally:
         county.store.close()
@@ -64,4 +67,5 @@ def _hub(node: Node) -> dict[str, Any]:
         "conflicts": summary["conflicts"],
         "notices": summary["notices"],
         "held": summary["held"],
+        "attachments": files,
     }

@@ -191,7 +191,7 @@ class _Side:
         self._fraction = fraction
         self._control: list[Message] = []
         self._serve: deque[tuple[bytes, int]] = deque()
-        self._wanted: dict[bytes, tuple[int, int, int]] = {}  # hash -> (asked or got at, chunks outstanding, asked in vain)
+        self._wanted: dict[bytes, tuple[int, int, int]] = {}  # hash -> (asked or got at, outstanding, asked in vain)
         self.heard_ms: int | None = None
 
     def say(self, message: Message) -> None:

@@ -42,6 +42,8 @@ def _attachment_rows(files: dict[str, Any] | None) -> list[list[Any]]:
     """What of attachments is missing here or at the county, and whether it waits for its window."""
     if files is None:
         return []
+    if "lane" not in files:  # the hub has no window of its own
+        return [["attachments missing here", str(files["incomplete"])]]
     lane = files["lane"]
     shut = "" if lane["open"] else f", waiting for {lane['window']}"
     return [

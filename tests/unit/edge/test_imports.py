@@ -10,7 +10,7 @@ from pathlib import Path
 from edge.config import SOFTWARE
 
 ROOT = Path(__file__).parents[3]
-HEAVY = ("paho", "argon2", "httpx", "alembic", "rich", "zstandard", "cryptography", "starlette", "typer")
+HEAVY = ("paho", "argon2", "httpx", "alembic", "rich", "zstandard", "cryptography", "starlette", "typer", "PIL")
 
 
 def test_service_imports_nothing_heavy() -> None:
