@@ -318,8 +318,8 @@ class EdgeLink(_Side):
     ) -> list[bytes]:
         """Envelopes to publish now, most urgent first; call again after each event and at least twice a second.
 
-        Args:    relayed: ops of other offices that this device carries upward, after its own. lane: of attachments that this device
-                 serves; which it asks for, and when, the source says.
+        Args:    relayed: ops of other offices that this device carries upward, after its own.
+                 lane: of attachments that this device serves; for what it asks and when, the source says.
         """
         if not self._session:
             return []
