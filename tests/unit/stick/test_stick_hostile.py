@@ -21,7 +21,7 @@ from protocol import envelope as envelopes
 from protocol.carriers.bundle import read_bundle, write_bundle
 from protocol.carriers.bundle_errors import BundleUnreadable
 from protocol.carriers.stick import ASIDE_MAX
-from protocol.envelope import seal_envelope
+from protocol.envelope import open_envelope, seal_envelope
 from protocol.errors import LiandongError
 from protocol.messages import Ack, Chunk, Hello, Message, Ops, Stream, Want, Welcome
 from protocol.roster import REVOKED, Device
@@ -224,6 +224,48 @@ def test_a_device_that_claims_to_be_far_ahead(courier: Courier) -> None:
     courier.accept("village")
     courier.trip("village", "town")
     assert courier.equal()
+
+
+def test_the_newest_greeting_of_a_device_is_answered(courier: Courier) -> None:
+    """Two exports of one device on a stick, in either order of their names."""
+    courier.accept("village")
+    first = sealed(courier, "village", hello(session=b"older...", head_seq=1))
+    second = sealed(courier, "village", hello(session=b"newer...", head_seq=2))
+    for number, pair in enumerate(((first, second), (second, first))):
+        place = courier.directory / f"pair-{number}"
+        place.mkdir()
+        for name, one in zip("ab", pair, strict=True):
+            write_bundle(place / f"{name}.ldb", [one], county=COUNTY, sender=b"stranger", created_ms=0)
+        _taken, answered = courier.at_hub(place)
+        assert answered is not None
+        keys = courier.nodes["village"].keys
+        opened = open_envelope(next(read_bundle(answered.file)), keys=keys, speaker=lambda _: hub_device(courier.hub))
+        assert isinstance(opened.messages[0], Welcome) and opened.messages[0].session == b"newer..."
+
+
+def test_a_device_is_told_what_the_hub_did_not_take(courier: Courier) -> None:
+    courier.accept("village")
+    good = list(read_bundle(courier.export("village").file))
+    taken, answered = courier.at_hub(bundle(courier, *good, sealed(courier, "village", Ops([b"no op"]))))
+    assert (taken.new, taken.refused) == (1, 1) and answered is not None
+    courier.at("village", answered.file)
+    with courier.nodes["village"].store.read() as tx:
+        assert aside.counts(tx) == {"hub_problem": 1}
+    assert courier.states("village") == {"accepted": 1}
+
+
+def test_an_acknowledgement_moves_a_place_forward_only_and_not_beyond_the_end(courier: Courier) -> None:
+    for _ in range(2):
+        courier.accept("village")
+        courier.trip("village")
+    epoch, end = courier.place("village")
+    before = courier.acked("village")
+    assert 0 < before < end
+    for said, after in ((end + 1, before), (end, end), (1, end)):
+        courier.at_hub(bundle(courier, sealed(courier, "village", Ack(epoch, said))))
+        assert courier.acked("village") == after
+    courier.at_hub(bundle(courier, sealed(courier, "village", Ack(b"another.", end))))
+    assert courier.acked("village") == end
 
 
 def test_late_ops_of_a_revoked_device_go_to_a_person(courier: Courier) -> None:

@@ -61,6 +61,20 @@ def test_ops_go_before_any_bytes_and_at_least_one_batch_always(courier: Courier,
     assert rest.ops == 8 - made[0].ops - made[1].ops and rest.chunks == 40 and rest.left == 0
 
 
+def test_no_bytes_before_the_op_that_names_them(courier: Courier, tmp_path: Path) -> None:
+    """The small chunk would fit where the second batch of ops does not."""
+    fields = {f"栏目{number}": os.urandom(1_500).hex() for number in range(8)}
+    small = tmp_path / "small.jpg"
+    small.write_bytes(os.urandom(3_000))
+    for _ in range(4):
+        courier.accept("village", fields=fields)
+    courier.accept("village", attachments=[small])
+    made = courier.export("village", room=20_000)
+    assert (made.ops < 6, made.chunks, made.left) == (True, 0, 6 - made.ops + 1)
+    rest = courier.export("village")
+    assert (rest.ops, rest.chunks, rest.left) == (6 - made.ops, 1, 0)
+
+
 def test_only_what_is_new_since_the_last_stick(courier: Courier) -> None:
     courier.accept("village")
     assert courier.export("village").ops == 1
