@@ -234,8 +234,10 @@ def test_what_the_hub_still_lacks_was_not_carried(courier: Courier, tmp_path: Pa
         chunks = dict(remembered.series(tx).files)
         ops = outbox.unsettled(tx, limit=9)
     assert list(chunks.values()) == [4] and len(ops) == 2
-    shutil.copy(courier.export("village", room=1).file, courier.pocket / "ops-only.ldb")
-    _taken, answered = courier.at_hub(courier.pocket / "ops-only.ldb")
+    envelopes = list(read_bundle(lost.file))[:2]  # greeting and ops; the bytes never came
+    rest = courier.file("ops-only")
+    write_bundle(rest, envelopes, county="420222", sender=b"stranger", created_ms=0)
+    _taken, answered = courier.at_hub(rest)
     assert answered is not None
     courier.at("village", answered.file)
     assert courier.export("village", since_last=True).chunks == 4
@@ -248,10 +250,10 @@ def test_an_old_copy_of_the_hub_takes_no_stick(courier: Courier, tmp_path: Path)
     courier.accept("village")
     courier.trip("village")
     courier.accept("village")
-    exported = courier.export("village").file
+    knowing, unknowing = courier.export("village").file, courier.export("other").file
     old = open_county(tmp_path / "old")
     try:
-        for _ in range(2):
+        for exported in (knowing, knowing, unknowing):
             with pytest.raises(AnotherHub):
                 hub_taking.take(old, exported, now_ms=lambda: courier.hands.now_ms)
         with pytest.raises(AnotherHub):
