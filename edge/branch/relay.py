@@ -1,7 +1,7 @@
-"""The relay: ops of offices below ours that were handed in here and wait for the hub's word.
+"""The relay: ops of others that wait for the hub's word: handed in by offices below ours, or lost by the hub.
 
-For: noting them in the transaction that stores them, offering them upward beside our own, settling them by receipt.
-May not: send; commit; take an op out before a receipt settles it (law 2).
+For: noting them in the transaction that stores them, offering them upward beside our own, settling them by the hub's word.
+May not: send; commit; take an op out before the hub's receipt, or the op itself in the hub's stream, settles it (law 2).
 Spec: docs/protocol/link.md, "Carrying for others".  Decision: docs/decisions/0120-townships-carry.md.
 """
 
@@ -16,6 +16,7 @@ from conflict.ledger.schema import ops as ops_table
 from conflict.ledger.statements import insert_new, steps
 from conflict.ledger.store import Store
 from edge.branch.schema import receipt, relay
+from edge.schema import outbox
 from protocol.roster import Roster
 
 DEPTH_MAX = 8  # levels between an office and the topmost
@@ -69,11 +70,20 @@ def reopen_all(tx: Connection, *, now_ms: int) -> int:
     return tx.execute(update(relay).where(relay.c.state == SETTLED).values(state=PENDING, since_ms=now_ms)).rowcount
 
 
-def reopen(tx: Connection, op_ids: Iterable[bytes], *, now_ms: int) -> None:
-    """A comparison showed that the hub does not store these ops: offer again those that we carried."""
+def take_up(tx: Connection, op_ids: Iterable[bytes], *, now_ms: int) -> None:
+    """A comparison showed that the hub does not store these ops: offer those that are not our own, whoever wrote them.
+
+    A hub put back from a backup has lost ops of its own and of machines that are no more; only their holders have them.
+    """
     for part in steps(op_ids):
-        mine = relay.c.op_id.in_(part) & (relay.c.state == SETTLED)
-        tx.execute(update(relay).where(mine).values(state=PENDING, since_ms=now_ms))
+        tx.execute(update(relay).where(relay.c.op_id.in_(part)).values(state=PENDING, since_ms=now_ms))
+        ours = select(outbox.c.op_id).where(outbox.c.op_id.in_(part))
+        query = select(ops_table.c.id).where(ops_table.c.id.in_(part), ops_table.c.id.not_in(ours))
+        rows = [
+            {"op_id": op_id, "state": PENDING, "since_ms": now_ms}
+            for op_id in tx.execute(query.order_by(ops_table.c.pos)).scalars()
+        ]
+        insert_new(tx, relay, rows)
 
 
 def pending(tx: Connection) -> int:

@@ -74,10 +74,11 @@ class Answerer:
         return answer
 
     def _offer_again(self, missing: list[bytes]) -> None:
+        """Whoever wrote them: what the hub has lost of its own or of a machine that is no more, only its holders have."""
         if missing:
             with self._store.write() as tx:
                 outbox.reopen_ops(tx, missing, now_ms=self._clock.now_ms())
-                relay.reopen(tx, missing, now_ms=self._clock.now_ms())
+                relay.take_up(tx, missing, now_ms=self._clock.now_ms())
 
 
 def _nonce(body: bytes) -> bytes:

@@ -95,10 +95,19 @@ class Intake:
             if place is not None:
                 place(tx, arrived.epoch, arrived.last)
                 return
+            self._settle_returned(tx, op_blobs)
             memory.set_stream_place(tx, arrived.epoch, arrived.last)
             memory.note_contact(tx, self._clock.now_ms())
 
         return self.ops(op_blobs, via=via, also=rest)
+
+    def _settle_returned(self, tx: Connection, blobs: Sequence[bytes]) -> None:
+        """What the hub sends, the hub has: ops that we hand in because it had lost them, and for which no receipt comes
+        to us. Those of offices below ours are settled by their receipts, which we pass down."""
+        if relay.pending(tx):
+            roster, office = self._reference.roster(tx), self._keys.office
+            others = [op.id for op in sort_out(blobs)[0] if not relay.is_below(roster, op.office, office)]
+            relay.settle(tx, others, now_ms=self._clock.now_ms())
 
     def ops(self, blobs: Sequence[bytes], *, via: str, also: Callable[[Connection], None] | None = None) -> int:
         """Verify and take ops in one transaction, together with what `also` writes.

@@ -1,6 +1,7 @@
 """The hub's side of a reconciliation, over the links that exist anyway: it begins, devices answer, each side repairs.
 
-For: comparing with the devices that a request names; putting what an office lacks into its stream again.
+For: comparing with the devices that a request names, and daily with those that are here; putting what an office lacks
+into its stream again.
 May not: send anything (bodies go in and out); delete or overwrite a fact; believe that equal counts mean equal facts.
 Spec: docs/protocol/reconcile.md.  The device's side: edge/sync/compare.py.
 """
@@ -14,9 +15,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection
+
 from conflict.ledger.meta import get_meta, put_meta
 from conflict.ledger.views import refold
 from ops.reconcile import items
+from ops.reconcile.daily import Daily
 from protocol.errors import RemoteProtocolError
 from protocol.reconcile import NONCE_BYTES, Comparison
 from protocol.roster import ACTIVE, Device
@@ -46,7 +50,8 @@ class _Running:
 
 
 class HubComparer:
-    """Compares with the devices that a request names, while they are present; writes one result per device."""
+    """Compares with the devices that a request names, and with each once a day, while they are present; writes one
+    result per device."""
 
     def __init__(self, county: County, *, now_ms: Callable[[], int], mono_ms: Callable[[], int]) -> None:
         self._county = county
@@ -57,18 +62,18 @@ class HubComparer:
         self._running: dict[bytes, _Running] = {}
         self._finished: set[bytes] = set()
         self._request: dict[str, Any] = {}
+        self._daily = Daily(RESULT, now_ms=now_ms, mono_ms=mono_ms)
 
     def begin(self, present: set[bytes]) -> list[tuple[bytes, bytes, bytes]]:
-        """(device, session, body) of comparisons that begin now. Called twice a second; quick when nothing is asked."""
+        """(device, session, body) of comparisons that begin now. Called twice a second; quick when nothing is due."""
         with self._store.read() as tx:
             request = get_meta(tx, REQUEST, {})
-        if request != self._request:
-            self._request = request
-            self._building, self._running, self._finished = {}, {}, set()
-        if not request:
-            return []
-        for name in present:
-            if self._wanted(name) and name not in self._building and self._silent(name):
+            if request != self._request:
+                self._request = request
+                self._building, self._running, self._finished = {}, {}, set()
+            wanted = [name for name in sorted(present) if self._wanted(tx, name)]
+        for name in wanted:
+            if name not in self._building and self._silent(name):
                 self._running.pop(name, None)
                 self._building[name] = self._builder.submit(self._build, self._county.shelf.roster.devices[name])
         return self._started()
@@ -90,11 +95,12 @@ class HubComparer:
             self._finish(device, running)
         return [] if answer is None else [answer]
 
-    def _wanted(self, name: bytes) -> bool:
+    def _wanted(self, tx: Connection, name: bytes) -> bool:
         device = self._county.shelf.roster.devices.get(name)
-        office = self._request.get("office", "")
-        known = device is not None and device.role == "edge" and device.state == ACTIVE
-        return known and name not in self._finished and (not office or (device is not None and device.office == office))
+        if device is None or device.role != "edge" or device.state != ACTIVE:
+            return False
+        asked = self._request.get("office", "") in ("", device.office) if self._request else False
+        return (asked and name not in self._finished) or name in self._running or self._daily.due(tx, device)
 
     def _silent(self, name: bytes) -> bool:
         running = self._running.get(name)
@@ -127,6 +133,7 @@ class HubComparer:
 
     def _finish(self, device: Device, running: _Running) -> None:
         """Repair what the office lacks by putting it at the end of its stream, and write the result down."""
+        from hub.state import epoch_of
         from hub.streams import Item, extend
         from protocol.messages import STREAM_OP
 
@@ -139,8 +146,10 @@ class HubComparer:
             extend(tx, {device.office: [Item(STREAM_OP, b"", thing.name) for thing in ops]})
             if not ops and views:
                 refold(tx, [thing.name for thing in views])
+            epoch = epoch_of(tx)
             result = {
-                "request": self._request["id"],
+                "request": self._request.get("id", b""),
+                "epoch": epoch,
                 "equal": not comparison.only_mine and not comparison.only_theirs,
                 "at_ms": self._now_ms(),
                 "cases": len(running.cases),
@@ -155,3 +164,4 @@ class HubComparer:
             }
             put_meta(tx, RESULT + device.incarnation.hex(), result)
         self._finished.add(device.incarnation)
+        self._daily.done(device, epoch)
