@@ -7,7 +7,7 @@ Spec: docs/protocol/chunks.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, exists, func, select
 
@@ -49,24 +49,34 @@ def also_from(tx: Connection, ops: Iterable[Op], device: bytes) -> None:
 
 
 def wanted_from(
-    tx: Connection, device: bytes, *, turn: int = 0, limit: int = WANTS_MAX
+    tx: Connection, device: bytes, *, office: Collection[bytes] = (), turn: int = 0, limit: int = WANTS_MAX
 ) -> list[tuple[bytes, list[list[int]]]]:
     """Hash and missing ranges of what the hub lacks and this device may have: what only it has first, longest wanted
     first; then what somebody else is a source of too, beginning with another one at each `turn`.
 
     A carrier may not have the bytes yet: one file that it cannot give must not keep the others waiting.
+
+    Args:    office: names of its office's devices. What an earlier one named, this one may have: it may be the same
+             machine under new keys, or have got the bytes from a hub that was put back from a backup since.
     """
     source = schema.file_source
     others = select(func.count(func.distinct(source.c.device))).where(source.c.sha256 == ledger.files.c.sha256)
-    mine = (source.c.sha256 == ledger.files.c.sha256) & (source.c.size == ledger.files.c.size)
+    here = (source.c.sha256 == ledger.files.c.sha256) & (source.c.size == ledger.files.c.size)
     query = (
-        select(ledger.files.c.id, ledger.files.c.sha256, ledger.files.c.size, others.scalar_subquery().label("sources"))
-        .where(ledger.files.c.complete == 0, exists().where(mine, source.c.device == device))
+        select(
+            ledger.files.c.id,
+            ledger.files.c.sha256,
+            ledger.files.c.size,
+            others.scalar_subquery().label("sources"),
+            exists().where(here, source.c.device == device).label("own"),
+        )
+        .where(ledger.files.c.complete == 0, exists().where(here, source.c.device.in_({device, *office})))
         .order_by(ledger.files.c.id)
         .limit(LOOKED_AT)
     )
     rows = tx.execute(query).all()
-    alone, shared = [row for row in rows if row.sources == 1], [row for row in rows if row.sources > 1]
+    alone = [row for row in rows if row.own and row.sources == 1]
+    shared = [row for row in rows if not row.own or row.sources > 1]
     begin = turn % len(shared) if shared else 0
     chosen = [*alone, *shared[begin:], *shared[:begin]][:limit]
     wants = [(row.sha256, files.missing_chunks(tx, row.sha256, row.size)) for row in chosen]

@@ -40,6 +40,7 @@ class DeviceSource:
         self._board = board
         self._device = device
         self._now_ms = now_ms
+        self._office: tuple[int, frozenset[bytes]] = (-1, frozenset())
 
     def welcome(self, hello: Hello) -> Welcome:
         name = self._device.incarnation
@@ -75,10 +76,11 @@ class DeviceSource:
             )
 
     def wants(self) -> list[tuple[bytes, list[list[int]]]]:
-        if self._device.incarnation not in self._board.asked:
+        office = self._names_of_office()
+        if office.isdisjoint(self._board.asked):
             return []
         with self._store.read() as tx:
-            return contents.wanted_from(tx, self._device.incarnation, turn=self._now_ms() // TURN_MS)
+            return contents.wanted_from(tx, self._device.incarnation, office=office, turn=self._now_ms() // TURN_MS)
 
     def chunk(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
         found = self._shelf.chunk(sha256, index)
@@ -86,3 +88,11 @@ class DeviceSource:
             return found
         with self._store.read() as tx:
             return contents.piece(tx, self._device.office, sha256, index)
+
+    def _names_of_office(self) -> frozenset[bytes]:
+        """All devices that the office has or had, this one among them; read from the roster once per version."""
+        version = self._shelf.version("roster")
+        if version != self._office[0]:
+            names = (device.incarnation for device in self._shelf.roster.devices_of(self._device.office))
+            self._office = (version, frozenset((*names, self._device.incarnation)))
+        return self._office[1]

@@ -179,7 +179,9 @@ class _Load:
     def _lacking(self) -> list[Want]:
         """What the hub lacks of this device's attachments, for its next stick."""
         with self._county.store.read() as tx:
-            found = contents.wanted_from(tx, self._asked.device.incarnation, limit=WANTS_MAX)
+            device = self._asked.device
+            office = {one.incarnation for one in self._county.shelf.roster.devices_of(device.office)}
+            found = contents.wanted_from(tx, device.incarnation, office=office, limit=WANTS_MAX)
         return [Want(sha256, missing[:RANGES_MAX]) for sha256, missing in found]
 
     def _stream(self, room: Room) -> Iterator[bytes]:

@@ -1,0 +1,52 @@
+"""Goal: bytes that an earlier device of an office named are asked from its later ones. Found by the simulator: a copied
+device went on under new keys with a half sent scan, and nobody was ever asked for the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from hub import contents
+from hub.arrival import Arrival
+from hub.init import County
+from hub.source import Board, DeviceSource
+from tests.unit.hub.hub_support import NEIGHBOUR, VILLAGE, Clock, Machine, enrol, hub_device, new_intake
+
+BODY = {"material": "照片", "size": 9, "media": "image/png", "name": "a.png", "grade": "A"}
+MISSING = [(b"s" * 32, [[0, 0]])]
+
+
+def attach(county: County, machine: Machine, sha256: bytes) -> None:
+    opened = machine.accept()
+    ops = (opened, machine.op("attach", {**BODY, "sha256": sha256}, [opened]))
+    new_intake(county).take_ops([Arrival(machine.keys.incarnation, tuple(op.blob for op in ops))])
+
+
+def source_of(county: County, machine: Machine) -> DeviceSource:
+    with county.store.read() as tx:
+        county.shelf.refresh(tx)
+        board = Board(b"epoch--1", b"", asked=contents.devices_with_wants(tx))
+    device = county.shelf.roster.device(machine.keys.incarnation)
+    assert device is not None
+    return DeviceSource(county.store, county.shelf, board, device, Clock())
+
+
+def test_a_later_device_of_the_office_is_asked(county: County) -> None:
+    earlier = enrol(county, VILLAGE, seed=1)
+    attach(county, earlier, b"s" * 32)
+    later, other = enrol(county, VILLAGE, seed=2), enrol(county, NEIGHBOUR, seed=3)
+    assert source_of(county, later).wants() == MISSING
+    assert source_of(county, other).wants() == []
+    assert hub_device(county).incarnation not in {earlier.keys.incarnation, later.keys.incarnation}
+
+
+@pytest.mark.parametrize("turn", [0, 1])
+def test_what_only_it_has_comes_first(county: County, turn: int) -> None:
+    """The later device may lack the earlier one's bytes: they must not keep its own waiting."""
+    earlier = enrol(county, VILLAGE, seed=1)
+    attach(county, earlier, b"s" * 32)
+    later = enrol(county, VILLAGE, seed=2)
+    attach(county, later, b"t" * 32)
+    office = {earlier.keys.incarnation, later.keys.incarnation}
+    with county.store.read() as tx:
+        wants = contents.wanted_from(tx, later.keys.incarnation, office=office, turn=turn)
+    assert [sha256 for sha256, _missing in wants] == [b"t" * 32, b"s" * 32]
