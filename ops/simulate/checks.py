@@ -42,10 +42,10 @@ def nothing_lost(sim: Simulation, found: Findings) -> None:
     owed = book.hub_lost | book.old_hub
     for machine in held:
         for op_id, (state, _code, _reason) in raw.outbox(machine.store_path).items():
-            entry = book.entries.get(op_id)
-            if state not in SETTLED or entry is None:
+            known = book.entries.get(op_id)
+            if state not in SETTLED or known is None:
                 continue
-            entry.receipted = True
+            known.receipted = True
             if op_id not in hub and op_id not in owed:
                 found.add("lost", f"op {op_id.hex()[:12]} of {machine.name} is receipted as {state} and not at the hub")
 

@@ -29,6 +29,7 @@ class SimulatedCity:
         self._world = world
         self.store = CityStore(directory, CITY)
         self.down = False
+        self.nobody_works = False
         self.cut_share = 0.0
         self.calls = 0
 
@@ -49,7 +50,7 @@ class SimulatedCity:
             raise _as_client_says(refusal) from refusal
         if not taken.repeated:
             self._world.note("city took", taken.receipt)
-            self._world.at(self._world.about(DAY), self._operator, taken.receipt)
+            self._world.at(self._world.about(DAY), self._at_work, taken.receipt)
         self._perhaps_cut()
         return taken.receipt
 
@@ -84,6 +85,10 @@ class SimulatedCity:
             raise CityUnclear("the answer was cut off", "答复中断")
 
     # --- the people at the city ---
+
+    def _at_work(self, receipt: str) -> None:
+        if not self.nobody_works:
+            self._operator(receipt)
 
     def _operator(self, receipt: str) -> None:
         """Somebody at the city decides or returns the case, unless it has ended meanwhile."""

@@ -1,6 +1,7 @@
 """Healing: the faults stop, people do what notices and banners ask of them, and every office connects three times.
 
-For: the second half of a run, after which everything must be equal.
+For: the second half of a run, after which everything must be equal. The rounds are a day apart, so that what is due
+daily happens in each.
 May not: repair a store; do for the product what it should do by itself.
 Manual: docs/testing.md, "The simulator".
 """
@@ -13,7 +14,7 @@ from hub import admin
 from ops.simulate import raw
 from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.equality import STREAM_PLACE
-from ops.simulate.world import HOUR, MINUTE, SECOND
+from ops.simulate.world import DAY, HOUR, MINUTE, SECOND
 from protocol.errors import StoreError
 from protocol.roster import REVOKED
 
@@ -37,6 +38,7 @@ def heal(sim: Simulation) -> list[int]:
         sim.world.note("round", number, spans[-1] // MINUTE)
         if number < ROUNDS - 1:
             _people_act(sim)
+            sim.world.run_until(sim.world.now_ms + DAY)
     return spans
 
 
@@ -57,6 +59,7 @@ def _all_well(sim: Simulation) -> None:
     for office in sim.tree.offices:
         if not sim.devices_of(office):
             sim.world.at(MINUTE, sim.enrol, office)
+    sim.city.nobody_works = True  # from now on the city answers between the rounds only
     sim.city.decide_all()
     sim.world.run_until(sim.world.now_ms + 4 * HOUR)
 
@@ -76,7 +79,6 @@ def _round(sim: Simulation) -> None:
     for machine in sim.working():
         machine.line.open = False
         machine.line.refresh()
-    world.run_until(world.now_ms + 10 * MINUTE)
 
 
 def _quiet(sim: Simulation, machine: EdgeMachine) -> bool:
@@ -112,6 +114,7 @@ def _people_act(sim: Simulation) -> None:
                 sim.enrol(office)
             except StoreError as error:
                 sim.world.note("not enrolled", office, error.code)
+    sim.city.decide_all()
     sim.hub.gateway()
 
 

@@ -56,7 +56,7 @@ class HubMachine(Machine):
         self._desk: HubDesk | None = None
         self._gateway_event: Event | None = None
         self._received, self._heard_ms = 0, 0
-        self.on_another_hub: Callable[[], None] = lambda: None
+        self.on_another_hub: Callable[[], object] = lambda: None
         line.open = True
 
     def open(self) -> None:

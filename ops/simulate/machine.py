@@ -45,7 +45,7 @@ class Machine:
         line.on_change = self.wake
         line.on_payload = self.wake
         line.before_publish = self._before_publish
-        self.on_died: Callable[[], None] = lambda: None
+        self.on_died: Callable[[], object] = lambda: None
 
     # --- to be given by each kind of machine ---
 

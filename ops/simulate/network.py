@@ -8,6 +8,7 @@ Manual: docs/testing.md, "The simulator".
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ops.simulate.world import MINUTE, SECOND, World
@@ -56,9 +57,9 @@ class Line:
         self.sent = 0
         self._inbox: deque[tuple[str, bytes]] = deque()
         self._online = False
-        self.on_change = lambda: None
-        self.on_payload = lambda: None
-        self.before_publish = lambda: None
+        self.on_change: Callable[[], object] = lambda: None
+        self.on_payload: Callable[[], object] = lambda: None
+        self.before_publish: Callable[[], object] = lambda: None
 
     # --- what the product's loops ask of a carrier ---
 

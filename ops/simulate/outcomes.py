@@ -27,7 +27,14 @@ def nothing_doubled(sim: Simulation, hub: Hub, found: Findings) -> None:
     for forward, times in forwards.items():
         if times > 1:
             found.add("doubled", f"the city has forward {forward[:12]} {times} times")
-    said = Counter(_matter(op) for _waits, op in hub.rows.values() if op.role == "hub" and _matter(op) is not None)
+    counting = {
+        entry["op"] for record in hub.records.values() for entry in record["timeline"] if entry["verdict"] == "applied"
+    }
+    said = Counter(
+        matter
+        for op_id, (_waits, op) in hub.rows.items()
+        if op.role == "hub" and op_id in counting and (matter := _matter(op)) is not None
+    )
     for matter, times in said.items():
         if times > 1:
             found.add("doubled", f"the hub said {times} times: {matter}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from ops.simulate import checks, equality, outcomes
+from ops.simulate import checks, equality, outcomes, raw
 from ops.simulate.faults.catalogue import NAMES
 from ops.simulate.findings import Findings
 from ops.simulate.heal import heal
@@ -122,7 +122,7 @@ def _summary(sim: Simulation, found: Findings, rounds: list[int]) -> Summary:
     for machine in machines:
         for error in machine.errors:
             found.add("errors", error)
-    for case, (digest, *_rest) in sorted(equality.raw.views(sim.hub.store_path).items()):
+    for case, (digest, *_rest) in sorted(raw.views(sim.hub.store_path).items()):
         sim.world.note("view", case, digest)
     lived = sum((machine.ended_ms or sim.world.now_ms) - machine.born_ms for machine in machines)
     return Summary(

@@ -57,7 +57,7 @@ class Simulation:
     def __init__(self, options: Options, room: Path) -> None:
         self.options = options
         self.room = room
-        self.world = World(options.seed)
+        self.world: World = World(options.seed)
         self.disks = Disks()
         self.broker = Broker(self.world)
         self.tree = tree.plant(options.offices)

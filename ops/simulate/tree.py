@@ -8,7 +8,7 @@ Manual: docs/testing.md, "The simulator".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 COUNTY = "420222"
@@ -101,8 +101,5 @@ def write_areas(path: Path, tree: Tree) -> None:
 def write_items(path: Path, promised: Mapping[str, int] | None = None) -> None:
     """The item list; `promised` changes the promise of some items, as a new version of the catalogue does."""
     changed = promised or {}
-    rows = [
-        ItemRow(*(getattr(row, name) for name in row.__slots__[:7]), changed.get(row.code, row.promised), row.materials)
-        for row in ITEMS
-    ]
+    rows = [replace(row, promised=changed.get(row.code, row.promised)) for row in ITEMS]
     path.write_text("\n".join([ITEM_COLUMNS, *(row.cells() for row in rows)]) + "\n", encoding="utf-8")

@@ -95,7 +95,7 @@ def _often(work: Callable[[Simulation, EdgeMachine], None]) -> Callable[[Simulat
 
 def _draft(sim: Simulation, node: Node, kind: str, body: dict[str, Any], *, opens: bool) -> Draft | None:
     """A draft about one of the device's cases, or an opening one."""
-    common = {"staff": "chief", "role": "chief", "claimed_ms": node.clock.now_ms(), "body": body}
+    common: dict[str, Any] = {"staff": "chief", "role": "chief", "claimed_ms": node.clock.now_ms(), "body": body}
     if opens:
         return Draft(kind=kind, case=None, parents=(), **common)
     with node.store.read() as tx:
