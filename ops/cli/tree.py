@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.cli import broker, bundle, case, city, county, demo, edge, hub, node, upkeep
+from ops.cli import broker, bundle, case, city, county, demo, edge, hub, node, simulate, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,3 +38,4 @@ node.app.command("purge")(upkeep.purge)
 case.app.command("fetch")(upkeep.fetch)
 hub.app.command("takeover")(upkeep.takeover)
 app.command("demo")(demo.demo)
+app.command("simulate")(simulate.simulate)
