@@ -189,7 +189,8 @@ def _forged_author(sim: Simulation, machine: EdgeMachine) -> None:
             node, draft, rng.randint(0, 5), rng.randbytes(32), device=victim.incarnation, office=victim.office
         )
     elif who == "other office":
-        forged = _sign(node, draft, rng.randint(1, 5), rng.randbytes(32), office="420222")
+        office = "420222" if machine.office != "420222" else "420222100"
+        forged = _sign(node, draft, rng.randint(1, 5), rng.randbytes(32), office=office)
     elif who == "hub":
         hub = hub_device(node.reference.trust)
         forged = _sign(node, draft, rng.randint(1, 5), rng.randbytes(32), device=hub.incarnation, office="420222")
