@@ -127,8 +127,11 @@ class Work:
 
         Args:    carried: ids of those that somebody else than their author offers, who learns of waits only now.
         """
+        said = {one.op for one in self.verdicts}  # this transaction may have changed what was said before
         known = outcomes_kept.outcomes_of(self.tx, [op.id for op in ops])
         for op in ops:
+            if op.id in said:
+                continue
             before = known.get(op.id)
             if before is None or before.outcome == ACCEPTED:
                 self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, ACCEPTED))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from conflict.ledger.meta import put_meta
 from conflict.ledger.receipts import OpOutcome, ops_in_run, outcomes_of, save_outcomes, save_receipt
+from conflict.ledger.views import ops_by_id
 from edge import incarnation, memory, outbox
 from edge.branch import relay
 from edge.clock import Clock
@@ -49,4 +50,16 @@ def _accepted(tx: Connection, receipt: Receipt, run: AcceptedRun, own: bytes) ->
         if receipt.author == own and not memory.holds_op(tx, own, run.last_seq, run.last_op):
             put_meta(tx, memory.OTHER_HISTORY, [run.last_seq, run.last_op])
         return []
-    return [OpOutcome(op_id, "accepted", hub_ms=receipt.hub_ms) for _seq, op_id in held]
+    return [OpOutcome(op_id, "accepted", hub_ms=receipt.hub_ms) for op_id in _of_run(tx, held, run)]
+
+
+def _of_run(tx: Connection, held: list[tuple[int, bytes]], run: AcceptedRun) -> list[bytes]:
+    """The ops of the one history that the run's last op ends: a device that wrote two has two ops of one number."""
+    ids = [op_id for _seq, op_id in held]
+    if len({seq for seq, _op_id in held}) == len(held):
+        return ids
+    ops, found, op_id = ops_by_id(tx, ids), [], run.last_op
+    while op_id in ops:
+        found.append(op_id)
+        op_id = ops[op_id].prev or b""
+    return found
