@@ -17,6 +17,7 @@ from hub.errors import UnknownEntry
 from hub.schema import held
 from protocol.op import Op
 
+INTERNAL = "internal"  # the code of an op that the program stumbles over
 RELEASED, REFUSED = "released", "refused"
 DETAIL_CHARS_MAX = 400
 
@@ -81,10 +82,16 @@ def counts(tx: Connection) -> dict[bytes, int]:
     return found
 
 
-def decide(tx: Connection, op: bytes, decision: str, *, staff: str, now_ms: int) -> Held:
-    """Write a person's decision down and return the entry. Raises UnknownEntry if no such op waits."""
+def waiting(tx: Connection, op: bytes) -> Held:
+    """The entry of an op that waits for a person. Raises UnknownEntry if no such op waits."""
     row = tx.execute(select(held).where(held.c.op == op, held.c.decision == "")).first()
     if row is None:
         raise UnknownEntry("No such op is held.", "没有这条待处理的条目。", op=op.hex())
-    tx.execute(update(held).where(held.c.op == op).values(decision=decision, staff=staff, decided_ms=now_ms))
     return Held(*row)
+
+
+def decide(tx: Connection, op: bytes, decision: str, *, staff: str, now_ms: int) -> Held:
+    """Write a person's decision down and return the entry. Raises UnknownEntry if no such op waits."""
+    entry = waiting(tx, op)
+    tx.execute(update(held).where(held.c.op == op).values(decision=decision, staff=staff, decided_ms=now_ms))
+    return entry

@@ -172,8 +172,8 @@ class Intake:
         """Hold one op that the program itself stumbles over; a person looks, and retries after an update."""
         with self._store.write() as tx:
             work = self._work(tx)
-            held.hold(tx, op, code="internal", detail=detail, now_ms=work.now_ms)
-            work.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, "waiting", "internal"))
+            held.hold(tx, op, code=held.INTERNAL, detail=detail, now_ms=work.now_ms)
+            work.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, "waiting", held.INTERNAL))
             work.finish()
         return Taken(held=1, receipts=work.receipts, offices=work.offices)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conflict.kinds import OPENING
+from hub.author import HUB_STAFF
 from protocol.op import Op
 
 AHEAD_MS_MAX = 300_000  # a claim up to 5 minutes off is an honest clock
@@ -20,10 +21,11 @@ AHEAD_MS_MAX = 300_000  # a claim up to 5 minutes off is an honest clock
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why an op is void for everybody: a stable code and a sentence."""
+    """Why an op is void for everybody: a stable code, a sentence, and the person who says so, if one does."""
 
     code: str
     reason: str
+    staff: str = HUB_STAFF
 
 
 def objection(op: Op, published: Mapping[tuple[str, int], Mapping[str, Any]]) -> Objection | None:

@@ -16,8 +16,6 @@ from protocol.errors import StoreError
 if TYPE_CHECKING:
     from hub.init import County
 
-INTERNAL = "internal"
-
 _log = logging.getLogger("liandong.hub.retry")
 
 
@@ -27,7 +25,7 @@ def retry(county: County, *, staff: str, now_ms: int) -> dict[str, int]:
     Returns: tried, handled, left. What is left stays held with its reason (`hub held list`).
     """
     with county.store.read() as tx:
-        entries = [one for one in held.listed(tx, limit=10_000) if one.code == INTERNAL]
+        entries = [one for one in held.listed(tx, limit=10_000) if one.code == held.INTERNAL]
     handled = 0
     for one in entries:
         try:

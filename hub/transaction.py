@@ -69,12 +69,21 @@ class Work:
             self._author = Author(self.tx, self._keys, versions, now_ms=self.now_ms)
         return self._author
 
-    def take(self, ops: Sequence[Op], *, via: str, released: bool = False) -> list[CaseView]:
+    def take(
+        self,
+        ops: Sequence[Op],
+        *,
+        via: str,
+        released: bool = False,
+        against: Mapping[bytes, judge.Objection] | None = None,
+    ) -> list[CaseView]:
         """Append authentic ops and do all that follows from them.
 
-        Args:    released: a person decided that they count although their device was revoked.
+        Args:    released: a person has decided about them, so that it does not matter that their device was revoked.
+                 against: what a person objects to ops among them, by op id: they are kept and vetoed.
         Returns: the views of the cases that changed.
         """
+        against = against or {}
         speaking = list(ops) if released else self._hold_late(ops)
         if not speaking:
             return []
@@ -85,7 +94,8 @@ class Work:
         woken = self._woken(outcomes)
         ready = {outcome.op_id for outcome in outcomes if outcome.ready}
         judged = [op for op in new if op.id in ready] + woken
-        new += self._add_hub_facts(judged, views)
+        new += self._add_hub_facts(judged, views, against)
+        new += self._veto_waiting([op for op in new if op.id in against and op.id not in ready], against)
         lines: dict[bytes, Lines] = {
             case: {entry["op"]: entry for entry in view.timeline} for case, view in views.items()
         }
@@ -96,7 +106,7 @@ class Work:
         self._route(views, new, [*new, *woken])
         arrived = Counter(op.case for op in new)
         older = list(views) if released else [case for case in views if len(lines[case]) > arrived[case]]
-        self._judge(outcomes, new, lines, self._recorded_in(older))
+        self._judge(outcomes, new, lines, self._recorded_in(older), against)
         self.stored += len(new)
         return list(views.values())
 
@@ -221,7 +231,25 @@ class Work:
         ids = [op_id for outcome in outcomes for op_id in outcome.woken]
         return list(ops_by_id(self.tx, ids).values()) if ids else []
 
-    def _add_hub_facts(self, judged: Sequence[Op], views: dict[bytes, CaseView]) -> list[Op]:
+    def _veto_waiting(self, ops: Sequence[Op], against: Mapping[bytes, judge.Objection]) -> list[Op]:
+        """Vetoes of ops that wait for others: each names its op as parent, so both are folded together once they can be."""
+        vetoes = [
+            self.author.sign(
+                OpKind.VETO,
+                case=op.case,
+                parents=(op.id,),
+                body=_veto(op, against[op.id]),
+                staff=against[op.id].staff,
+            )
+            for op in ops
+        ]
+        if vetoes:
+            append_many(self.tx, vetoes, arrived_ms=self.now_ms, via="hub")
+        return vetoes
+
+    def _add_hub_facts(
+        self, judged: Sequence[Op], views: dict[bytes, CaseView], against: Mapping[bytes, judge.Objection]
+    ) -> list[Op]:
         """Vetoes and time bounds about ops that are ready; appended and folded like all ops."""
         facts: list[Op] = []
         heads: dict[bytes, tuple[bytes, ...]] = {}
@@ -229,9 +257,9 @@ class Work:
             view = views.get(op.case)
             if view is None or op.device == self._keys.incarnation:
                 continue
-            for kind, body in self._facts_about(op, view):
+            for kind, body, staff in self._facts_about(op, view, against.get(op.id)):
                 parents = heads.get(op.case) or view.heads
-                fact = self.author.sign(kind, case=op.case, parents=parents, body=body)
+                fact = self.author.sign(kind, case=op.case, parents=parents, body=body, staff=staff)
                 heads[op.case] = (fact.id,)
                 facts.append(fact)
         if facts:
@@ -239,15 +267,17 @@ class Work:
             views.update((view.case, view) for view in refold(self.tx, touched(outcomes), fresh=facts, brief=True))
         return facts
 
-    def _facts_about(self, op: Op, view: CaseView) -> list[tuple[OpKind, dict[str, object]]]:
-        facts: list[tuple[OpKind, dict[str, object]]] = []
-        against = judge.objection(op, self._shelf.terms)
+    def _facts_about(
+        self, op: Op, view: CaseView, against: judge.Objection | None
+    ) -> list[tuple[OpKind, dict[str, object], str]]:
+        facts: list[tuple[OpKind, dict[str, object], str]] = []
+        against = against or judge.objection(op, self._shelf.terms)
         if against is not None and op.id not in view.refused:
-            facts.append((OpKind.VETO, {"of": op.id, "code": against.code, "reason": against.reason}))
+            facts.append((OpKind.VETO, _veto(op, against), against.staff))
         device = self._shelf.roster.device(op.device)
         bounds = judge.bound(op, self.now_ms, device.since_ms if device else 0)
         if bounds is not None:
-            facts.append((OpKind.TIME_BOUND, {"of": op.id, **bounds}))
+            facts.append((OpKind.TIME_BOUND, {"of": op.id, **bounds}, HUB_STAFF))
         return facts
 
     def _route(self, views: dict[bytes, CaseView], new: Sequence[Op], news: Sequence[Op]) -> None:
@@ -287,11 +317,17 @@ class Work:
         streams.enter_scope(self.tx, ((case, office) for case, some in entering.items() for office in some))
 
     def _judge(
-        self, outcomes: Sequence[Outcome], new: Sequence[Op], lines: dict[bytes, Lines], recorded: dict[bytes, bytes]
+        self,
+        outcomes: Sequence[Outcome],
+        new: Sequence[Op],
+        lines: dict[bytes, Lines],
+        recorded: dict[bytes, bytes],
+        against: Mapping[bytes, judge.Objection],
     ) -> None:
         """Verdicts on what arrived, and on older ops of the same cases whose verdict has changed.
 
         Args:    recorded: older ops that were refused or waiting so far, with their cases.
+                 against: what a person objects to ops among the new ones; that is said at once, though an op may wait.
         """
         by_id = {op.id: op for op in new}
         said: set[bytes] = set()
@@ -301,7 +337,11 @@ class Work:
                 continue
             said.add(op.id)
             entry = lines.get(op.case, {}).get(op.id) if outcome.ready else None
-            self.verdicts.append(_verdict(op, entry, foreign=bool(outcome.foreign)))
+            if entry is None and op.id in against:
+                word = against[op.id]
+                self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, REFUSED, word.code, word.reason))
+            else:
+                self.verdicts.append(_verdict(op, entry, foreign=bool(outcome.foreign)))
         refused = {
             op_id: case
             for case, mine in lines.items()
@@ -360,6 +400,10 @@ def _state(line: Mapping[str, Any] | None) -> str:
     if line is None or line["verdict"] == "waiting":
         return WAITING
     return REFUSED if line["verdict"] == "refused" else ACCEPTED
+
+
+def _veto(op: Op, against: judge.Objection) -> dict[str, object]:
+    return {"of": op.id, "code": against.code, "reason": against.reason}
 
 
 def _verdict(op: Op, line: Mapping[str, Any] | None, *, foreign: bool) -> Verdict:

@@ -5,14 +5,20 @@ Method: two offices that could not hear each other, real ops, decisions by the a
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from conflict.fold import fold
+from conflict.ledger.receipts import outcomes_of
 from conflict.ledger.views import list_views, view
-from hub import admin, duplicates, review, schema
+from hub import admin, duplicates, enrolment, review, schema
 from hub.errors import UnknownConflict, UnknownEntry, UnknownOffice
 from hub.init import County
+from hub.transaction import Work
 from protocol.errors import InputError, RefusedError
 from protocol.op import Op
+from protocol.roster import REVOKED
 from tests.unit.hub.hub_support import FAR, NEIGHBOUR, NOW, TOWN, VILLAGE, Machine, enrol, new_intake
 from tests.unit.hub.test_hub_intake import offer, ops_in
 
@@ -197,9 +203,6 @@ def test_office_moves_only_to_its_own_level(county: County, office: str, parent:
 
 
 def test_released_late_op_counts_like_any_other(county: County) -> None:
-    from hub import enrolment
-    from protocol.roster import REVOKED
-
     machine, intake = enrol(county, VILLAGE, seed=1), new_intake(county)
     late = machine.accept()
     with county.store.write() as tx:
@@ -214,6 +217,82 @@ def test_released_late_op_counts_like_any_other(county: County) -> None:
     assert admin.list_held(county) == [] and late.blob in ops_in(county, VILLAGE)
     with pytest.raises(UnknownEntry):
         admin.release(county, [late.id], staff="周强", now_ms=NOW)
+
+
+def late_ops(county: County) -> tuple[Op, Op, Op]:
+    """A case of the village at the hub, and two ops of it that came after the device was revoked."""
+    machine, other, intake = enrol(county, VILLAGE, seed=1), enrol(county, VILLAGE, seed=2), new_intake(county)
+    opened = machine.accept()
+    offer(intake, machine, opened)
+    renamed = machine.amend(opened, applicant_name="王五")
+    forwarded = machine.op("forward", {"to": TOWN}, [renamed])
+    with county.store.write() as tx:
+        enrolment.set_state(tx, county.shelf, county.keys, machine.keys.incarnation, REVOKED, staff="周强", now_ms=NOW)
+    offer(intake, other, renamed, forwarded)
+    assert [one["op"] for one in admin.list_held(county)] == sorted(op.id.hex() for op in (renamed, forwarded))
+    return opened, renamed, forwarded
+
+
+def test_refused_late_op_is_kept_and_vetoed_for_every_holder(either: County) -> None:
+    """Its origin has applied it: without a veto in the streams the origin's view would differ for ever."""
+    opened, renamed, forwarded = late_ops(either)
+    assert admin.refuse(either, [renamed.id, forwarded.id], reason="电脑已丢失", staff="周强", now_ms=NOW) == 2
+    with either.store.read() as tx:
+        case = view(tx, opened.id)
+        outcomes = outcomes_of(tx, [renamed.id, forwarded.id])
+    assert case.fields["applicant_name"]["value"] == "李四" and case.status == "accepted"
+    assert {one.code for one in outcomes.values()} == {"refused_by_person"}
+    vetoes = [line for line in case.timeline if line["kind"] == "veto"]
+    assert [(line["staff"], line["verdict"]) for line in vetoes] == [("周强", "applied")] * 2
+    sent = {_id(blob) for blob in ops_in(either, VILLAGE)}
+    assert {renamed.id, forwarded.id, *(line["op"] for line in vetoes)} <= sent
+    assert fold_digest([_parsed(blob) for blob in ops_in(either, VILLAGE)], opened.case) == case.digest()
+
+
+def test_op_refused_before_its_parent_is_decided_stays_refused_when_the_parent_counts(either: County) -> None:
+    opened, renamed, forwarded = late_ops(either)
+    admin.refuse(either, [forwarded.id], reason="电脑已丢失", staff="周强", now_ms=NOW)
+    with either.store.read() as tx:
+        assert {one.outcome for one in outcomes_of(tx, [forwarded.id]).values()} == {"refused"}
+    admin.release(either, [renamed.id], staff="周强", now_ms=NOW)
+    with either.store.read() as tx:
+        case = view(tx, opened.id)
+        said = {op_id: one.code for op_id, one in outcomes_of(tx, [renamed.id, forwarded.id]).items()}
+    assert said == {renamed.id: "", forwarded.id: "refused_by_person"}
+    assert case.fields["applicant_name"]["value"] == "王五" and case.holder == VILLAGE
+    assert fold_digest([_parsed(blob) for blob in ops_in(either, VILLAGE)], opened.case) == case.digest()
+
+
+def test_refusal_of_an_op_that_the_program_stumbles_over_is_answered(
+    county: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, intake = enrol(county, VILLAGE, seed=1), new_intake(county)
+    poison, take = machine.accept(), Work.take
+
+    def stumble(self: Work, batch: Any, **options: Any) -> Any:
+        if any(op.id == poison.id for op in batch):
+            raise ZeroDivisionError("a bug")
+        return take(self, batch, **options)
+
+    monkeypatch.setattr(Work, "take", stumble)
+    offer(intake, machine, poison)
+    assert admin.refuse(county, [poison.id], reason="程序无法处理", staff="周强", now_ms=NOW) == 1
+    assert admin.list_held(county) == []
+    assert [row["code"] for row in admin.list_refusals(county)] == ["refused_by_person"]
+
+
+def test_refusal_of_a_held_op_needs_a_reason_and_an_op_that_is_held(county: County) -> None:
+    opened, renamed, _forwarded = late_ops(county)
+    with pytest.raises(InputError):
+        admin.refuse(county, [renamed.id], reason="", staff="周强", now_ms=NOW)
+    with pytest.raises(UnknownEntry):
+        admin.refuse(county, [renamed.id, opened.id], reason="电脑已丢失", staff="周强", now_ms=NOW)
+    assert len(admin.list_held(county)) == 2
+
+
+def fold_digest(ops: list[Op], case: bytes) -> bytes:
+    """What an office that got these ops sees of a case."""
+    return fold(op for op in ops if op.case == case).digest()
 
 
 def _parsed(blob: bytes) -> Op:
