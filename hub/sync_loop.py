@@ -52,6 +52,7 @@ POLL_BURST = 8  # what one link may hand out at once
 IDLE_POLL_MS = 1_000  # a quiet link is looked at so often
 LOOK_MS = 500  # how often changes by other processes are looked for
 JOBS_MS = 3_600_000
+BACK_MS = 3_600_000  # devices heard so lately before we began are asked to greet
 CONTACT_MS = 30_000  # a device's last contact is written down so often at most, greetings apart
 WAIT_S = 0.2  # longest sleep of a round without work
 TROUBLE_S = 5.0  # pause after the store failed
@@ -334,10 +335,24 @@ class SyncLoop:
     def _greet_broker(self) -> None:
         """After each new connection leave the county's card for machines that want to join."""
         if self._carrier.generation != self._generation:
+            if self._generation == 0:
+                self._ask_those_before()
             self._generation = self._carrier.generation
             counters = self._carrier.counters
             self._unanswered = counters.published - counters.acknowledged
             self._carrier.publish(topics.card(self._space), self._county.card.to_bytes(), retain=True)
+
+    def _ask_those_before(self) -> None:
+        """We were restarted: devices that were connected then, and have nothing to say now, would not notice."""
+        since_ms = self._now_ms() - BACK_MS
+        for name, contact in self._known.items():
+            device = self._shelf.roster.device(name)
+            if contact.contact_ms < since_ms or device is None or device.state == REVOKED:
+                continue
+            line = self._line(device)
+            if line is not None:
+                line.link.expect(self._mono_ms())
+                self._ask_to_greet(line)
 
     def _look_around(self, mono_ms: int) -> None:
         """See what other processes of ours have changed, and do what is due once an hour."""
@@ -365,6 +380,7 @@ class SyncLoop:
         with self._store.read() as tx:
             self._shelf.refresh(tx)
             self._board.epoch = state.epoch_of(tx)
+            self._board.asked = contents.devices_with_wants(tx)
             before, self._board.lengths = self._board.lengths, streams.lengths(tx)
         known = self._shelf.roster.devices
         self._lines = {name: line for name, line in self._lines.items() if known[name].state != REVOKED}

@@ -419,6 +419,10 @@ class HubLink(_Side):
         """Whether the device was heard within the last three heartbeats."""
         return self.heard_ms is not None and mono_ms - self.heard_ms < 3 * HEARTBEAT_MS
 
+    def expect(self, mono_ms: int) -> None:
+        """The device was here before we began again: speak to it as to one that was heard just now."""
+        self.heard_ms = mono_ms
+
     def gone(self) -> None:
         """The device's last will arrived, or the carrier was lost: send nothing until it greets again."""
         self.heard_ms = None

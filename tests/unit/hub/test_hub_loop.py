@@ -5,6 +5,7 @@ Method: the real loop and real links of both sides over a mail room in memory; t
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections import deque
 from collections.abc import Iterator
@@ -14,11 +15,13 @@ from typing import Any
 import pytest
 
 from conflict.ledger.errors import StoreFull
+from conflict.ledger.files import read_file
 from conflict.ledger.views import view
 from hub import admin, enrolment, notices, refusals, state, streams
 from hub.admission import AHEAD_S_MAX, RATE_OPS_S, Door
 from hub.init import County, open_county
 from hub.sync_loop import SyncLoop
+from hub.transaction import Work
 from protocol import chunks, topics
 from protocol.carriers.inbox import Counters
 from protocol.enrol import JoinRequest, open_answer, seal_request
@@ -53,6 +56,8 @@ from tests.unit.hub.hub_support import (
     random_source,
 )
 from tests.unit.hub.test_hub_enrolment import code, keys_of
+
+FILE = {"material": "户口簿", "media": "image/jpeg", "name": "a", "grade": "C"}
 
 
 class MailRoom:
@@ -299,21 +304,11 @@ def test_documents_come_in_chunks_and_news_are_announced(stage: Stage) -> None:
 
 
 def test_attachment_goes_up_and_down_to_who_holds_the_case(stage: Stage) -> None:
-    import hashlib
-
     village, town, stranger = stage.device(VILLAGE, 1), stage.device(TOWN, 2), stage.device(FAR, 3)
     content = random.Random(1).randbytes(100_000)
     sha256 = hashlib.sha256(content).digest()
     opened = village.machine.accept()
-    body = {
-        "material": "户口簿",
-        "sha256": sha256,
-        "size": len(content),
-        "media": "image/jpeg",
-        "name": "a",
-        "grade": "C",
-    }
-    attached = village.machine.op("attach", body, [opened])
+    attached = village.machine.op("attach", {**FILE, "sha256": sha256, "size": len(content)}, [opened])
     village.outbox = {1: opened, 2: attached}
     village.files = {sha256: content}
     town.lacks = stranger.lacks = {sha256: len(content)}
@@ -473,6 +468,37 @@ def test_hub_restored_from_yesterday_notices_and_gets_everything_again(stage: St
     with restored.store.read() as tx:
         assert {view(tx, op.id).status for op in more} == {"accepted"}
     restored.store.close()
+
+
+def test_silent_device_hears_of_news_within_two_seconds_of_a_restart_of_the_hub(stage: Stage) -> None:
+    """It has nothing to say and its line has not broken: before, it waited for its own heartbeat, up to 45 s."""
+    village, town = stage.device(VILLAGE, 1), stage.device(TOWN, 2)
+    stage.run(8)
+    stage.loop = stage.new_loop()
+    opened = new_case(village.machine)
+    village.outbox |= {opened.seq: opened}
+    stage.run(10)
+    assert town.got == [opened.blob]
+
+
+def test_file_wanted_by_another_process_is_asked_of_its_holder(stage: Stage) -> None:
+    """A stick was imported beside the daemon: the file it named was not asked for until the next ops came by the line."""
+    content = b"x" * 40_000
+    digest = hashlib.sha256(content).digest()
+    village = stage.device(VILLAGE, 1)
+    opened = new_case(village.machine)
+    attached = village.machine.op("attach", {**FILE, "sha256": digest, "size": len(content)}, [opened])
+    village.files[digest] = content
+    stage.run(8)
+    beside = open_county(stage.county.directory)
+    with beside.store.write() as tx:
+        work = Work(tx, beside.keys, beside.shelf, now_ms=NOW)
+        work.take([opened, attached], via="stick")
+        work.finish()
+    beside.store.close()
+    stage.run(20)
+    with stage.county.store.read() as tx:
+        assert read_file(tx, digest) == content
 
 
 def test_device_that_claims_to_be_ahead_again_changes_nothing(stage: Stage) -> None:
