@@ -12,8 +12,6 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from conflict.ledger.meta import get_meta, put_meta
-from hub.routing import DEPTH_MAX
-from protocol.roster import Roster
 
 KEY = "hub.carriers"  # office -> offices that carried for it, sorted
 
@@ -35,14 +33,3 @@ def note(tx: Connection, carrier: str, offices: Iterable[str]) -> None:
             changed = True
     if changed:
         put_meta(tx, KEY, known)
-
-
-def is_above(roster: Roster, carrier: str, office: str) -> bool:
-    """Whether the roster puts `carrier` somewhere above `office`."""
-    for _ in range(DEPTH_MAX):
-        office = roster.parent(office)
-        if office == carrier:
-            return True
-        if not office:
-            return False
-    return False

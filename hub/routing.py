@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from conflict.kinds import OpKind
+from protocol.roster import DEPTH_MAX
 
 if TYPE_CHECKING:
     from conflict.view import CaseView
     from protocol.op import Op
 
 COUNTING = ("applied", "overtaken")
-DEPTH_MAX = 8  # province, city, county, township, village, and room for a level that some county has in between
 
 
 def scope_of(participants: Iterable[str], parent: Callable[[str], str], county: str) -> frozenset[str]:

@@ -128,7 +128,7 @@ class Work:
         foreign = [op for op in ops if op.device != sender]
         if not foreign or device is None or device.state == REVOKED:
             return
-        mine = [op for op in foreign if carriers.is_above(roster, device.office, op.office)]
+        mine = [op for op in foreign if roster.is_above(device.office, op.office)]
         carriers.note(self.tx, device.office, {op.office for op in mine})
         contents.also_from(self.tx, mine, sender)
 

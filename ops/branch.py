@@ -7,7 +7,6 @@ Manual: docs/operating/township.md.
 
 from __future__ import annotations
 
-from edge.branch.relay import is_below
 from edge.branch.setup import ServedBranch, TownshipCard, read_branch, write_branch
 from edge.errors import BadLink
 from edge.main import Node
@@ -43,7 +42,7 @@ def make_card(node: Node, office: str, device: str | None = None) -> TownshipCar
         )
     with node.store.read() as tx:
         roster = node.reference.roster(tx)
-    if not is_below(roster, office, node.keys.office):
+    if not roster.is_above(node.keys.office, office):
         raise BadLink(f"{office} is not an office below {node.keys.office}.", f"{office} 不是本乡镇的下级机构。")
     chosen = _the_one([one for one in roster.devices_of(office) if one.state == ACTIVE], office, device)
     user, password = topics.mailbox(chosen.incarnation), new_password()

@@ -14,6 +14,7 @@ from protocol.documents import Document
 from protocol.errors import MalformedBytes, RevokedSender, StaleDocument, SuiteNotAllowed, UnknownSender
 
 ACTIVE, REVOKED, FROZEN = "active", "revoked", "frozen"
+DEPTH_MAX = 8  # province, city, county, township, village, and room for a level that some county has in between
 LEVELS = {12: "village", 9: "township", 6: "county", 4: "city", 2: "province"}  # by length of the area code
 
 
@@ -81,6 +82,14 @@ class Roster:
     def parent(self, code: str) -> str:
         office = self.offices.get(code)
         return office.parent if office else ""
+
+    def is_above(self, upper: str, lower: str) -> bool:
+        """Whether office `upper` is somewhere above office `lower`; no office is above itself."""
+        for _ in range(DEPTH_MAX):
+            lower = self.parent(lower)
+            if not lower or lower == upper:
+                return lower == upper != ""
+        return False
 
     def level(self, code: str) -> str:
         office = self.offices.get(code)

@@ -18,7 +18,7 @@ from conflict.ledger.meta import get_meta, put_meta
 from conflict.ledger.schema import ops
 from conflict.ledger.store import Store
 from edge import outbox
-from edge.branch.relay import is_below, within
+from edge.branch.relay import within
 from edge.reference import Reference
 from edge.schema import outbox as outbox_table
 from edge.sync.source import StoreSource
@@ -26,8 +26,6 @@ from edge.sync.wanted import Wanted
 from protocol.keys import DeviceKeys
 from protocol.link import HelloState
 from protocol.messages import Welcome
-
-__all__ = ["VIA", "TownshipSource", "is_below"]
 
 VIA = "branch"  # ops that came over the line with the township
 PLACE = "branch.place"  # [township, epoch, position] of its stream

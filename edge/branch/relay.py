@@ -19,19 +19,7 @@ from edge.branch.schema import receipt, relay
 from edge.schema import outbox
 from protocol.roster import Roster
 
-DEPTH_MAX = 8  # levels between an office and the topmost
 PENDING, SETTLED = "pending", "settled"
-
-
-def is_below(roster: Roster, office: str, ours: str) -> bool:
-    """Whether the roster puts `office` somewhere below `ours`."""
-    for _ in range(DEPTH_MAX):
-        office = roster.parent(office)
-        if office == ours:
-            return True
-        if not office:
-            return False
-    return False
 
 
 def note(
@@ -48,7 +36,7 @@ def note(
         query = select(ops_table.c.id, ops_table.c.device).where(ops_table.c.id.in_(part)).order_by(ops_table.c.pos)
         for op_id, author in tx.execute(query):
             device = roster.device(author)
-            if author not in own and device is not None and is_below(roster, device.office, office):
+            if author not in own and device is not None and roster.is_above(office, device.office):
                 rows.append({"op_id": op_id, "state": PENDING, "since_ms": now_ms})
     insert_new(tx, relay, rows)
 

@@ -18,7 +18,6 @@ from typing import Protocol
 
 from conflict.ledger.store import Store
 from edge import aside, memory
-from edge.branch import relay
 from edge.branch import stream as streams
 from edge.branch.papers import Papers
 from edge.branch.source import Board, VillageSource
@@ -172,7 +171,7 @@ class Branch:
     def _speaker(self, incarnation: bytes) -> Device:
         """Only devices of offices that the roster puts below ours speak here."""
         device = self._roster.speaker(incarnation)
-        if device.role != "edge" or not relay.is_below(self._roster, device.office, self._keys.office):
+        if device.role != "edge" or not self._roster.is_above(self._keys.office, device.office):
             raise UnknownSender("the envelope is not from a device of this branch", "该设备不属于本乡镇。")
         return device
 

@@ -88,7 +88,7 @@ class TownshipLine(Conversation):
                 roster = self._reference.roster(tx)
             device = roster.device(self._township)
             fits = device is not None and device.role == "edge" and device.state == ACTIVE
-            above = fits and device is not None and handed.is_below(roster, self._keys.office, device.office)
+            above = fits and device is not None and roster.is_above(device.office, self._keys.office)
             if not above and self._known is None:
                 log.info("the roster does not name the township's device above this office (yet)")
             self._known = device if above else None

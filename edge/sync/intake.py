@@ -106,7 +106,7 @@ class Intake:
         to us. Those of offices below ours are settled by their receipts, which we pass down."""
         if relay.pending(tx):
             roster, office = self._reference.roster(tx), self._keys.office
-            others = [op.id for op in sort_out(blobs)[0] if not relay.is_below(roster, op.office, office)]
+            others = [op.id for op in sort_out(blobs)[0] if not roster.is_above(office, op.office)]
             relay.settle(tx, others, now_ms=self._clock.now_ms())
 
     def ops(self, blobs: Sequence[bytes], *, via: str, also: Callable[[Connection], None] | None = None) -> int:

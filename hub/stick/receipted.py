@@ -14,7 +14,6 @@ from sqlalchemy import select
 
 from conflict.ledger.store import Store
 from hub import schema
-from hub.carriers import is_above
 from protocol.messages import STREAM_RECEIPT
 from protocol.op import Op
 from protocol.roster import Device, Roster
@@ -31,7 +30,7 @@ class Receipted:
     def lacks(self, op: Op, roster: Roster) -> bool:
         """Whether the device is owed a receipt about this stored op: its own or its office's, or one that it carries
         for an office below, and none is on its way."""
-        ours = op.office == self._device.office or is_above(roster, self._device.office, op.office)
+        ours = op.office == self._device.office or roster.is_above(self._device.office, op.office)
         return ours and op.id not in self._named and not self._runs(op)
 
     def _runs(self, op: Op) -> bool:

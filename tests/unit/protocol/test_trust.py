@@ -167,3 +167,13 @@ def test_a_join_answer_is_the_hubs_and_for_one_machine() -> None:
     fake = enrol.seal_answer(answer, keys=VILLAGE, seal_public=STRANGER.seal_public, device_suite=1)
     with pytest.raises(BadSignature):
         enrol.open_answer(fake, keys=STRANGER, trust=trust())
+
+
+def test_an_office_is_above_those_below_it_and_never_above_itself() -> None:
+    county = roster()
+    for code, parent in (("420222107", COUNTY), ("420222107201", "420222107"), ("420222999", "420222999")):
+        county.put_office(Office(code, code, "", parent))
+    assert county.is_above(COUNTY, "420222107201") and county.is_above("420222107", "420222107201")
+    assert not county.is_above("420222107201", "420222107") and not county.is_above(COUNTY, COUNTY)
+    assert not county.is_above("", COUNTY), "the topmost office has nobody above it"
+    assert not county.is_above(COUNTY, "420222999"), "a ring in the roster ends"
