@@ -7,6 +7,7 @@ Manual: docs/operating/commands.md, "case".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,20 +109,46 @@ def _known(node: Any, staff: str | None) -> None:
         node.staff.check(staff, password_of(node.staff, staff))
 
 
-def as_text(found: dict[str, Any]) -> str:
+def as_text(found: dict[str, Any], chinese: bool) -> str:
     """A case as lines for a person."""
-    lines = [f"{found['number']}  {found['status']}  {found['item']}", f"holder {found['holder']}  due {found['due']}"]
+    from conflict.labels import label
+
+    def say(english: str, text_zh: str) -> str:
+        return text_zh if chinese else english
+
+    def word(name: str) -> str:
+        return label(name, "zh" if chinese else "en")
+
+    urgent = say("  urgent", "  特急") if found.get("urgent") else ""
+    lines = [
+        f"{found['number']}  {word(found['status'])}  {found['item']}{urgent}",
+        say(f"holder {found['holder']}  due {found['due']}", f"办理机构 {found['holder']}  期限 {found['due'] or '-'}"),
+    ]
     if found.get("handover"):
-        lines.append(f"on its way to {found['handover']['to']}")
-    lines += [f"  {name}: {field['value']}  ({field['office']})" for name, field in found["fields"].items()]
+        lines.append(say("on its way to", "正在转往") + f" {found['handover']['to']}")
+    lines += [f"  {word(name)}: {field['value']}  ({field['office']})" for name, field in found["fields"].items()]
     lines += [
-        f"  [{one['material']}] {one['name']} {one['size']} bytes, grade {one['grade']}" for one in found["materials"]
+        f"  [{one['material']}] {one['name']} "
+        + say(f"{one['size']} bytes, grade {one['grade']}", f"{one['size']} 字节，等级 {one['grade']}")
+        for one in found["materials"]
     ]
-    lines += [f"  missing here: {sha256}" for sha256 in found.get("missing_files", [])]
-    lines += [f"  not sent to the county yet: {sha256}" for sha256 in found.get("unsent_files", [])]
-    lines += [f"  ! {one['kind']} {one.get('field') or ''} {one['id']}" for one in found["conflicts"] if one["open"]]
+    lines += [f"  {say('missing here', '本机缺少附件')}: {sha256}" for sha256 in found.get("missing_files", [])]
     lines += [
-        f"  {local_text(one['at_ms'])} {one['office']} {one['staff']} {one['kind']} {one['verdict']}"
-        for one in found["timeline"]
+        f"  {say('not sent to the county yet', '附件尚未上传')}: {sha256}" for sha256 in found.get("unsent_files", [])
     ]
+    lines += [
+        f"  ! {say(one['kind'], '冲突')} {word(one.get('field') or '')} {one['id']}"
+        for one in found["conflicts"]
+        if one["open"]
+    ]
+    lines += [_timeline_line(one, word, chinese) for one in found["timeline"]]
     return "\n".join(lines)
+
+
+VERDICTS_ZH = {"applied": "", "overtaken": "已被取代", "refused": "未被采纳", "waiting": "尚在等待"}
+
+
+def _timeline_line(one: dict[str, Any], word: Callable[[str], str], chinese: bool) -> str:
+    """One act: when, who, what, and what became of it."""
+    verdict = VERDICTS_ZH[one["verdict"]] if chinese else one["verdict"]
+    return f"  {local_text(one['at_ms'])} {one['office']} {one['staff']} {word(one['kind'])} {verdict}".rstrip()

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ops.headings import heading
 from protocol.errors import LiandongError
 
 OK = 0
@@ -55,9 +56,23 @@ def show(data: Mapping[str, Any], *, as_json: bool, text: Callable[[], str] | st
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """A table as text: drawn for a terminal, else one line a row with tabs between, so that scripts can cut it."""
+    named = [heading(text, chinese=chinese()) for text in headers]
     cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
     if not sys.stdout.isatty():
-        return "\n".join("\t".join(line) for line in [list(headers), *cells])
+        return "\n".join("\t".join(line) for line in [named, *cells])
+    return _drawn(named, cells)
+
+
+def pairs(rows: Sequence[Sequence[Any]]) -> str:
+    """Names and values, a line each; the names are headings."""
+    cells = [[heading(str(name), chinese=chinese()), "-" if value is None else str(value)] for name, value in rows]
+    if not sys.stdout.isatty():
+        return "\n".join("\t".join(line) for line in cells)
+    return _drawn(None, cells)
+
+
+def _drawn(headers: Sequence[str] | None, cells: Sequence[Sequence[str]]) -> str:
+    """For a terminal: columns under each other, wide characters counted as two."""
     import io
 
     from rich import box
@@ -65,14 +80,19 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for header in headers:
+    drawn = Table(box=box.SIMPLE_HEAD if headers else None, pad_edge=False, show_header=headers is not None)
+    for header in headers or [""] * len(cells[0] if cells else []):
         drawn.add_column(header, overflow="fold")
     for line in cells:
         drawn.add_row(*(Text(cell) for cell in line))
     out = io.StringIO()
     Console(file=out, force_terminal=True, width=os.get_terminal_size(sys.stdout.fileno()).columns).print(drawn)
     return out.getvalue().rstrip()
+
+
+def say(english: str, chinese_text: str) -> str:
+    """The sentence in the person's language."""
+    return chinese_text if chinese() else english
 
 
 def chinese(environ: Mapping[str, str] = os.environ) -> bool:

@@ -33,7 +33,11 @@ def branch(
 
     with open_node(directory, edge_clock()) as node:
         made = set_up(node, broker)
-    text = f"Serving on {made.broker} from the next `edge run` on; its broker: liandong broker run --dir {directory}"
+    run_it = f"liandong broker run --dir {directory}"
+    text = output.say(
+        f"Serving on {made.broker} from the next `edge run` on; its broker: {run_it}",
+        f"下次 edge run 起在 {made.broker} 为下级提供服务；消息服务：{run_it}",
+    )
     output.show({"broker": made.broker}, as_json=as_json, text=text)
 
 
@@ -53,7 +57,11 @@ def branch_card(
         card = make_card(node, office, device)
     write_durably(target, card.to_bytes(), mode=SECRET)
     data = {"office": office, "device": card.device, "file": target}
-    output.show(data, as_json=as_json, text=f"Carry {target} to {office}: liandong edge link-township --card FILE")
+    text = output.say(
+        f"Carry {target} to {office}: liandong edge link-township --card FILE",
+        f"请将 {target} 带到 {office}，在那里运行：liandong edge link-township --card FILE",
+    )
+    output.show(data, as_json=as_json, text=text)
 
 
 def link_township(
@@ -68,4 +76,8 @@ def link_township(
     with open_node(directory, edge_clock()) as node:
         taken = take_card(directory, read_file(card), node.keys)
     data = {"office": taken.office, "township": taken.township, "broker": taken.broker}
-    output.show(data, as_json=as_json, text=f"Linked to {taken.office} on {taken.broker}; start `edge run` anew.")
+    text = output.say(
+        f"Linked to {taken.office} on {taken.broker}; start `edge run` anew.",
+        f"已连接 {taken.office}（{taken.broker}），请重新启动 edge run。",
+    )
+    output.show(data, as_json=as_json, text=text)

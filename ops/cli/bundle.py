@@ -121,7 +121,7 @@ def _import_text(data: dict[str, Any]) -> str:
 
 def _verify_text(data: dict[str, Any]) -> str:
     names = ("county", "sender", "recipient", "created", "envelopes", "bytes", "sha256", "for_this_node")
-    rows = [[name, data[name]] for name in names if name in data]
+    rows = [[name.replace("_", " "), data[name]] for name in names if name in data]
     rows += [[name, number] for name, number in data.get("contents", {}).items()]
     rows += [[f"envelope {one['number']}", one["code"]] for one in data.get("bad", [])]
-    return output.table(["", ""], [[name, value.hex() if isinstance(value, bytes) else value] for name, value in rows])
+    return output.pairs([[name, value.hex() if isinstance(value, bytes) else value] for name, value in rows])

@@ -208,10 +208,10 @@ def list_cases(
     found = listed(directory, edge_clock(), staff, limit=limit, **wanted)
     rows = [
         [one["number"], one["status_zh"] if output.chinese() else one["status"], one["item"], one["holder"],
-         one.get("due"), "特急" if one["urgent"] else "", one["open_conflicts"] or ""]
+         one.get("due"), "特急" if one["urgent"] else "", one["open_conflicts"] or "", one.get("unsent") or ""]
         for one in found
     ]  # fmt: skip
-    headers = ["number", "status", "item", "holder", "due", "", "conflicts"]
+    headers = ["number", "status", "item", "holder", "due", "", "conflicts", "unsent"]
     output.show({"cases": found}, as_json=as_json, text=lambda: output.table(headers, rows))
 
 
@@ -221,7 +221,7 @@ def show(directory: NodeDir, case: Case, staff: StaffName = None, as_json: Json 
     from ops.cases import as_text, show_case
 
     found = show_case(directory, edge_clock(), staff, case)
-    output.show(found, as_json=as_json, text=lambda: as_text(found))
+    output.show(found, as_json=as_json, text=lambda: as_text(found, output.chinese()))
 
 
 @app.command()

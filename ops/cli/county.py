@@ -78,10 +78,12 @@ def init(
         "broker": broker or DEFAULT_BROKER,
         "fingerprint": mark,
     }
-    text = (
-        f"{made.county} {made.name}: {made.offices} offices, {made.items} items, calendar of "
-        f"{', '.join(map(str, made.calendar_years[-2:]))} and before.\nRoot fingerprint: {mark}\n"
-        f"Keep {directory / 'keys' / 'root.key'} off this machine as soon as you can. 请尽快将根密钥移至离线介质。"
+    years, root_key = ", ".join(map(str, made.calendar_years[-2:])), directory / "keys" / "root.key"
+    text = output.say(
+        f"{made.county} {made.name}: {made.offices} offices, {made.items} items, calendar of {years} and before.\n"
+        f"Root fingerprint: {mark}\nKeep {root_key} off this machine as soon as you can.",
+        f"{made.county} {made.name}：{made.offices} 个机构，{made.items} 个事项，日历至 {years}。\n"
+        f"根指纹：{mark}\n请尽快将根密钥 {root_key} 移至离线介质。",
     )
     output.show(data, as_json=as_json, text=text)
 
@@ -120,7 +122,11 @@ def enrol(
         "county": county.config.county,
         "broker": county.config.broker,
     }
-    output.show(data, as_json=as_json, text=f"{data['code']}\nFor {office}, once, until {data['expires_at']}.")
+    text = output.say(
+        f"{data['code']}\nFor {office}, once, until {data['expires_at']}.",
+        f"{data['code']}\n供 {office} 使用一次，{data['expires_at']} 前有效。",
+    )
+    output.show(data, as_json=as_json, text=text)
 
 
 @app.command()
@@ -142,9 +148,8 @@ def card(
         place = out
     mark = spoken(found.fingerprint)
     data = {"county": found.county, "name": found.name, "broker": found.broker, "fingerprint": mark, "file": place}
-    output.show(
-        data, as_json=as_json, text=f"{found.county} {found.name}, {found.broker}\n{place}\nFingerprint: {mark}"
-    )
+    said = output.say("Fingerprint", "核对指纹")
+    output.show(data, as_json=as_json, text=f"{found.county} {found.name}, {found.broker}\n{place}\n{said}: {mark}")
 
 
 @app.command()
@@ -178,7 +183,8 @@ def admit(
         "reason": said.reason,
         "file": answer,
     }
-    text = f"{said.office}: {said.reason or 'admitted'}\nFingerprint of the device: {data['fingerprint']}\n{answer}"
+    admitted, mark = output.say("admitted", "准予入网"), output.say("Fingerprint of the device", "设备指纹")
+    text = f"{said.office}: {said.reason or admitted}\n{mark}: {data['fingerprint']}\n{answer}"
     output.show(data, as_json=as_json, text=text)
     if said.refused:
         raise typer.Exit(output.FAILED)

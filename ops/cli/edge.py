@@ -67,7 +67,10 @@ def join(
         return
     else:
         made = join_by_line(directory, code, edge_clock(), card=_card(hub_card), timeout_s=timeout)
-    text = f"{made.office} of {made.county} has joined as {made.device}.\nFingerprint: {made.fingerprint}"
+    text = output.say(
+        f"{made.office} of {made.county} has joined as {made.device}.\nFingerprint: {made.fingerprint}",
+        f"{made.office} 已加入 {made.county}，设备标识 {made.device}。\n核对指纹：{made.fingerprint}",
+    )
     output.show(asdict(made), as_json=as_json, text=text)
 
 
@@ -81,7 +84,11 @@ def _write_request(directory: Path, code: str, hub_card: Path | None, target: Pa
     config, parsed, keys = steps.prepare(directory, code, card)
     write_durably(target, steps.request_bytes(parsed, keys, card, reply_box=""), mode=0o644)
     data = {"office": config.office, "device": config.incarnation, "file": target}
-    text = f"Carry {target} to the county (county admit), then: liandong edge join --dir {directory} --answer FILE"
+    then = f"liandong edge join --dir {directory} --answer FILE"
+    text = output.say(
+        f"Carry {target} to the county (county admit), then: {then}",
+        f"请将 {target} 带到县中心（county admit），带回答复后运行：{then}",
+    )
     output.show(data, as_json=as_json, text=text)
 
 
@@ -115,8 +122,10 @@ def sync(
 
     with open_node(directory, edge_clock()) as node:
         done = sync_once(node, timeout_s=timeout)
-    text = f"sent {done.sent}, received {done.received}, pending {done.pending}" + (
-        "" if done.complete else " (time was up)"
+    text = output.say(
+        f"sent {done.sent}, received {done.received}, pending {done.pending}"
+        + ("" if done.complete else " (time was up)"),
+        f"发出 {done.sent}，收到 {done.received}，待上传 {done.pending}" + ("" if done.complete else "（时间已到）"),
     )
     output.show(asdict(done), as_json=as_json, text=text)
 
@@ -201,7 +210,12 @@ def staff_passwd(
     with at_office(directory, staff or name) as desk:
         desk.node.staff.set_password(desk.actor, name, secret)
     output.show(
-        {"name": name}, as_json=as_json, text=f"{name}: password set; commands take it from {PASSWORD_VARIABLE}"
+        {"name": name},
+        as_json=as_json,
+        text=output.say(
+            f"{name}: password set; commands take it from {PASSWORD_VARIABLE}",
+            f"{name}：密码已设置；命令从 {PASSWORD_VARIABLE} 读取。",
+        ),
     )
 
 
@@ -215,4 +229,6 @@ def staff_disable(
     """Close an account; what it did stays. 停用账号"""
     with at_office(directory, staff) as desk:
         desk.node.staff.disable(desk.actor, name)
-    output.show({"name": name, "disabled": True}, as_json=as_json, text=f"{name}: disabled")
+    output.show(
+        {"name": name, "disabled": True}, as_json=as_json, text=output.say(f"{name}: disabled", f"{name}：已停用")
+    )

@@ -19,6 +19,7 @@ from ops.cli.county import STAFF, county_open, find_device
 from ops.cli.options import HubDir, Json, StaffName, only
 from ops.cli.signals import stop_on_signals
 from ops.clock import local_text, mono_ms, wall_clock
+from ops.headings import DEVICE_STATES
 from protocol.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, help="The county's hub. 县级中心")
@@ -57,7 +58,8 @@ def nodes(directory: HubDir, as_json: Json = False) -> None:
         found = list_nodes(county)
         refused = list_refusals(county)
     rows = [
-        [one["office"], one["name"], one["device"][:8], one["state"], local_text(one["last_contact_ms"]), one["behind_up"],
+        [one["office"], one["name"], one["device"][:8],
+         output.say(one["state"], DEVICE_STATES[one["state"]]), local_text(one["last_contact_ms"]), one["behind_up"],
          one["behind_down"], one["refused"], one["held"], one["waiting"]]
         for one in found
     ]  # fmt: skip
@@ -139,7 +141,11 @@ def held(
             only("list", action, "list, release, refuse")
             data = {"held": list_held(county)}
     rows = [[one["op"][:16], one["office"], one["kind"], one["code"], one["detail"]] for one in data.get("held", [])]
-    text = output.table(["op", "office", "kind", "code", "detail"], rows) if "held" in data else str(data)
+    if "held" in data:
+        text = output.table(["op", "office", "kind", "code", "detail"], rows)
+    else:
+        done = next(iter(data.values()))
+        text = output.say(f"{done} ops decided.", f"已处理 {done} 条。")
     output.show(data, as_json=as_json, text=text)
 
 
@@ -191,7 +197,9 @@ def upward(
     ]
     text = output.table(["number", "to", "state", "receipt", "attempts", "reason"], rows)
     output.show(
-        data, as_json=as_json, text=text if data["connected"] else f"No city is connected. 尚未连接市级平台。\n{text}"
+        data,
+        as_json=as_json,
+        text=text if data["connected"] else f"{output.say('No city is connected.', '尚未连接市级平台。')}\n{text}",
     )
 
 
@@ -229,4 +237,10 @@ def overview(directory: HubDir, as_json: Json = False) -> None:
 
     with county_open(directory) as county:
         data = look(county)
-    output.show(data, as_json=as_json, text="\n".join(f"{name}: {value}" for name, value in data.items()))
+    years = data["calendar_years"]
+    shown = data | {
+        "documents": ", ".join(f"{kind} {version}" for kind, version in data["documents"].items()),
+        "calendar_years": f"{years[0]}-{years[-1]}" if years else None,
+    }
+    rows = [[name.replace("_", " "), value] for name, value in shown.items()]
+    output.show(data, as_json=as_json, text=lambda: output.pairs(rows))

@@ -26,13 +26,14 @@ def status(directory: NodeDir, as_json: Json = False) -> None:
     data = node_status(find_node(directory))
     rows = [
         ["node", f"{data['kind']} {data['office']}"],
-        *[[name, data[name]] for name in ("pending", "waiting", "refused", "last_contact")],
+        *[[name.replace("_", " "), data[name]] for name in ("pending", "waiting", "refused", "last_contact")],
         *[[f"version of {name}", version] for name, version in data["versions"].items()],
     ]
     rows += _attachment_rows(data.get("attachments"))
-    text = output.table(["", ""], rows)
+    text = output.pairs(rows)
     for one in data["refusals"]:
-        text += f"\nrefused {one.get('number') or one['case'] or one['op']}: {one['reason']} ({one['code']})"
+        what = one.get("number") or one["case"] or one["op"]
+        text += f"\n{output.say('refused', '被拒收')} {what}: {one['reason']} ({one['code']})"
     for banner in data.get("banners", []):
         text += f"\n! {banner['text_zh' if output.chinese() else 'text']}"
     output.show(data, as_json=as_json, text=text)
@@ -45,8 +46,9 @@ def _attachment_rows(files: dict[str, Any] | None) -> list[list[Any]]:
     if "lane" not in files:  # the hub has no window of its own
         return [["attachments missing here", str(files["incomplete"])]]
     lane = files["lane"]
-    shut = "" if lane["open"] else f", waiting for {lane['window']}"
+    shut = "" if lane["open"] else output.say(f", waiting for {lane['window']}", f"，等到 {lane['window']}")
+    size = output.say(f"{files['unsent_bytes']} bytes", f"{files['unsent_bytes']} 字节")
     return [
         ["attachments missing here", f"{files['incomplete']}{shut if files['incomplete'] else ''}"],
-        ["attachments not sent", f"{files['unsent']} ({files['unsent_bytes']} bytes){shut if files['unsent'] else ''}"],
+        ["attachments not sent", f"{files['unsent']} ({size}){shut if files['unsent'] else ''}"],
     ]

@@ -61,13 +61,20 @@ def conflicts(
         done = review.resolve(
             county, case, conflict, parse_choice(choice), reason=reason, staff=staff or STAFF, now_ms=now_ms
         )
-    output.show(done, as_json=as_json, text=f"{done['number']}: settled by op {done['op'][:16]}")
+    output.show(
+        done,
+        as_json=as_json,
+        text=output.say(f"{done['number']}: settled by op {done['op'][:16]}", f"{done['number']}：已裁决"),
+    )
 
 
 def conflict_text(one: dict[str, Any]) -> str:
     """A conflict as lines for a person."""
     lines = [
-        f"{one['number']} {one['id']} {one['kind']} {one['field'] or ''} (due {one['due']}, proposal {one['proposal']})"
+        f"{one['number']} {one['id']} {one['kind']} {one['field'] or ''} "
+        + output.say(
+            f"(due {one['due']}, proposal {one['proposal']})", f"（期限 {one['due']}，建议 {one['proposal']}）"
+        )
     ]
     lines += [
         f"  [{at}] {value.get('value')}  {value.get('office', '')} {value.get('staff', '')}"
@@ -110,7 +117,7 @@ def duplicates(
         else:
             only("distinct", action, "list, keep, distinct")
             done = review.declare_distinct(county, pair, reason=reason, staff=who, now_ms=now_ms)
-    output.show(done, as_json=as_json, text=str(done))
+    output.show(done, as_json=as_json, text=output.say("Decided; both offices are told.", "已处理，两机构均会收到。"))
 
 
 def rehome(
@@ -126,7 +133,11 @@ def rehome(
 
     with county_open(directory) as county:
         done = review.rehome(county, office, parent, reason=reason, staff=staff or STAFF, now_ms=wall_clock()())
-    output.show(done, as_json=as_json, text=f"{office} is under {parent} now; {done['cases']} cases in flight follow.")
+    text = output.say(
+        f"{office} is under {parent} now; {done['cases']} cases in flight follow.",
+        f"{office} 现隶属 {parent}，{done['cases']} 件在办件随转。",
+    )
+    output.show(done, as_json=as_json, text=text)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -37,7 +37,10 @@ def backup(
         "bytes": size,
         **{key: made[key] for key in ("kind", "county", "office", "incarnation", "made_ms")},
     }
-    text = f"{target}: {size} bytes, {len(made['files'])} parts, read back and compared. It holds private keys. 请妥善保管。"
+    text = output.say(
+        f"{target}: {size} bytes, {len(made['files'])} parts, read back and compared. It holds private keys: lock it away.",
+        f"{target}：{size} 字节，{len(made['files'])} 个部分，已回读核对。内含私钥，请妥善保管。",
+    )
     output.show(data, as_json=as_json, text=text)
 
 
@@ -54,7 +57,10 @@ def restore(
         "directory": directory,
         **{key: made[key] for key in ("kind", "county", "office", "incarnation", "made_ms")},
     }
-    text = f"{directory}: {made['kind']} of {made['office']}, marked as restored. The machine it came from must stay off. 原设备不得再开机。"
+    text = output.say(
+        f"{directory}: {made['kind']} of {made['office']}, marked as restored. The machine it came from must stay off.",
+        f"{directory}：已恢复 {made['office']} 的数据。原设备不得再开机。",
+    )
     output.show(data, as_json=as_json, text=text)
 
 
@@ -76,7 +82,11 @@ def retry(directory: NodeDir, as_json: Json = False) -> None:
             done = try_held(county, staff=ADMINISTRATOR, now_ms=wall_clock()())
         finally:
             county.store.close()
-    output.show(done, as_json=as_json, text=f"tried {done['tried']}, handled {done['handled']}, left {done['left']}")
+    said = output.say(
+        f"tried {done['tried']}, handled {done['handled']}, left {done['left']}",
+        f"重试 {done['tried']}，已处理 {done['handled']}，剩余 {done['left']}",
+    )
+    output.show(done, as_json=as_json, text=said)
 
 
 def repair(directory: EdgeDir, as_json: Json = False) -> None:
@@ -96,9 +106,15 @@ def repair(directory: EdgeDir, as_json: Json = False) -> None:
             "folded": folded,
             "problems": [{"what": one.what, "id": one.id, "detail": one.detail} for one in problems],
         }
-    text = "The store was damaged and is rebuilt; synchronise now." if data["rebuilt"] else "The store is sound."
-    text += f" {folded} views folded anew." + (f" {len(lost)} changed ops: reconcile brings them." if lost else "")
-    output.show(data, as_json=as_json, text=text)
+    output.show(data, as_json=as_json, text=output.say(*_repaired(bool(data["rebuilt"]), folded, len(lost))))
+
+
+def _repaired(rebuilt: bool, folded: int, lost: int) -> tuple[str, str]:
+    text = "The store was damaged and is rebuilt; synchronise now." if rebuilt else "The store is sound."
+    text += f" {folded} views folded anew." + (f" {lost} changed ops: reconcile brings them." if lost else "")
+    text_zh = "数据库已损坏并重建，请立即同步。" if rebuilt else "数据库完好。"
+    text_zh += f"重算办件 {folded} 件。" + (f"有 {lost} 条记录被改动，对账时补回。" if lost else "")
+    return text, text_zh
 
 
 def purge(
@@ -112,8 +128,9 @@ def purge(
 
     with open_node(directory, edge_clock()) as node, node.store.write(reserve=True) as tx:
         done = room.purge(tx, older_than_days=older_than, now_ms=node.clock.now_ms())
-    text = (
-        f"{done.cases} cases, {done.ops} ops, {done.files} attachments deleted here; {done.kept} old cases must stay."
+    text = output.say(
+        f"{done.cases} cases, {done.ops} ops, {done.files} attachments deleted here; {done.kept} old cases must stay.",
+        f"本机已清理办件 {done.cases} 件、记录 {done.ops} 条、附件 {done.files} 个；另有 {done.kept} 件旧办件须保留。",
     )
     output.show(asdict(done), as_json=as_json, text=text)
 
@@ -129,7 +146,7 @@ def fetch(
 
     with open_node(directory, edge_clock()) as node:
         found = fetch_case(node, case, timeout_s=timeout)
-    output.show({"case": found}, as_json=as_json, text=f"{case} is here again.")
+    output.show({"case": found}, as_json=as_json, text=output.say(f"{case} is here again.", f"{case} 已取回。"))
 
 
 def takeover(directory: HubDir, as_json: Json = False) -> None:
@@ -137,7 +154,10 @@ def takeover(directory: HubDir, as_json: Json = False) -> None:
     from hub.takeover import take_over
 
     take_over(directory, now_ms=wall_clock()())
-    output.show({"county": directory}, as_json=as_json, text="This hub may start now; devices load their streams anew.")
+    text = output.say(
+        "This hub may start now; devices load their streams anew.", "本中心现在可以启动；各设备将重新接收数据。"
+    )
+    output.show({"county": directory}, as_json=as_json, text=text)
 
 
 def reconcile(

@@ -16,6 +16,20 @@ from ops.clock import iso_text, local_text
 from protocol.carriers.durable import PRIVATE, write_durably
 
 REPORTS_NAME = "reports"
+COLUMNS = (
+    "机构 office",
+    "名称 name",
+    "设备 device",
+    "结果 state",
+    "办件 cases",
+    "已清理 purged",
+    "条目 ops",
+    "仅县中心有 only hub",
+    "仅机构有 only office",
+    "起初 at first",
+    "字节 bytes",
+)
+STATES = {"equal": "一致 equal", "different": "不一致 different", "unreachable": "未能联系 unreachable"}
 
 
 @dataclass
@@ -86,16 +100,18 @@ class Report:
         lines = [
             f"# Reconciliation 对账 {self.county}",
             "",
-            f"{local_text(self.started_ms)} to {local_text(self.ended_ms)}, {self.passes} passes. **{verdict}.**",
+            f"{local_text(self.started_ms)} – {local_text(self.ended_ms)}, {self.passes} 轮 passes. **{verdict}.**",
             "",
-            "| office | name | device | state | cases | purged | ops | only hub | only office | at first | bytes |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
+            f"| {' | '.join(COLUMNS)} |",
+            f"|{'---|' * len(COLUMNS)}",
         ]
         for one in self.devices:
             first = f"{one.first_only_hub}/{one.first_only_office}" if one.repaired else ""
-            state = "equal, repaired" if one.repaired and one.state == "equal" else one.state
+            state = STATES[one.state]
+            if one.repaired and one.state == "equal":
+                state += ", 已修复 repaired"
             if one.state == "unreachable":
-                state += f" since {local_text(one.last_contact_ms)}"
+                state += f" ({local_text(one.last_contact_ms)})"
             cells = [
                 one.office,
                 one.name,
