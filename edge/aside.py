@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
 from conflict.ledger.statements import insert_new
+from edge.errors import UnknownEntry
 from edge.schema import aside
 from protocol.errors import LiandongError
 
@@ -73,6 +74,18 @@ def handled(tx: Connection, blobs: Iterable[bytes]) -> None:
     rows = [{"gone": hashlib.sha256(blob).digest()} for blob in blobs]
     if rows:
         tx.execute(delete(aside).where(aside.c.id == bindparam("gone")), rows)
+
+
+def named(tx: Connection, beginning: str) -> Aside:
+    """The one entry whose id in hex begins so. Raises UnknownEntry for none or several."""
+    wanted = beginning.strip().lower()
+    found = [one for one in tx.scalars(select(aside.c.id)) if wanted and one.hex().startswith(wanted)]
+    if len(found) != 1:
+        raise UnknownEntry(
+            f"{len(found)} entries that were set aside begin with {beginning!r}; `node aside` lists them.",
+            f"以“{beginning}”开头的搁置内容有 {len(found)} 项；用 node aside 查看。",
+        )
+    return Aside(*tx.execute(select(aside).where(aside.c.id == found[0])).one())
 
 
 def counts(tx: Connection) -> dict[str, int]:

@@ -100,6 +100,12 @@ class UnknownOffice(InputError):
     code = "unknown_office"
 
 
+class UnknownEntry(InputError):
+    """The list that is to be worked on has no entry, or several, that begin so."""
+
+    code = "unknown_entry"
+
+
 class HubProblem(RemoteProtocolError):
     """The hub says that it could not handle something of ours; its words are in the text."""
 

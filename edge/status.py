@@ -124,8 +124,8 @@ def banners(tx: Connection, clock: Clock) -> list[dict[str, str]]:
         found.append(
             _banner(
                 "set_aside",
-                "Something could not be handled and was set aside; see the status for the reasons.",
-                "有内容未能处理，已单独存放，请查看状态中的原因。",
+                "Something could not be handled and was set aside; `node aside` says what and why.",
+                "有内容未能处理，已单独存放；用 node aside 查看原因。",
             )
         )
     return found

@@ -1,7 +1,7 @@
 """`liandong node`: how an office's device or the hub is doing.
 
 For: backlog, last contact, receipts, refusals, what waits, versions.
-May not: change anything (retry, repair and purge are in upkeep.py).
+May not: change anything (retry, aside, repair and purge are in upkeep.py).
 Manual: docs/operating/commands.md, "node".
 """
 

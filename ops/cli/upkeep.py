@@ -1,4 +1,4 @@
-"""`liandong reconcile`, `backup`, `restore`, `bench`, `node retry|repair|purge`, `case fetch`, `hub takeover`: what keeps a node and a county in order.
+"""`liandong reconcile`, `backup`, `restore`, `bench`, `node retry|aside|repair|purge`, `case fetch`, `hub takeover`: what keeps a node and a county in order.
 
 For: the commands that a timer or an administrator runs.
 May not: do the work (ops/reconcile, ops/backup.py and ops/bench do).
@@ -16,8 +16,9 @@ import typer
 from ops import output
 from ops.cli.office import edge_clock
 from ops.cli.options import Case, EdgeDir, HubDir, Json, NodeDir
-from ops.clock import wall_clock
+from ops.clock import local_text, wall_clock
 from ops.nodes import find_node
+from protocol.errors import InputError
 
 ADMINISTRATOR = "administrator"  # in whose name a retry releases held ops
 
@@ -87,6 +88,34 @@ def retry(directory: NodeDir, as_json: Json = False) -> None:
         f"重试 {done['tried']}，已处理 {done['handled']}，剩余 {done['left']}",
     )
     output.show(done, as_json=as_json, text=said)
+
+
+def aside(
+    directory: EdgeDir,
+    close: Annotated[
+        str | None, typer.Option("--close", help="Beginning of the id of an entry that is dealt with. 已处理的项")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--to", help="New file for its bytes, as evidence. 证据文件")] = None,
+    as_json: Json = False,
+) -> None:
+    """What could not be handled here, and why; with --close and --to one entry leaves the list for a file. 搁置内容"""
+    from edge.main import open_node
+    from ops.aside import close_entry, list_aside
+
+    if (close is None) != (to is None):
+        raise InputError("--close and --to belong together.", "--close 与 --to 须同时使用。")
+    with open_node(directory, edge_clock()) as node:
+        if close is not None and to is not None:
+            done = close_entry(node, close, to)
+            output.show(done | {"file": to}, as_json=as_json, text=str(to))
+            return
+        found = list_aside(node)
+    rows = [
+        [one["id"][:12], local_text(one["since_ms"]), one["what"], one["code"], one["reason"], one["tries"]]
+        for one in found
+    ]
+    headers = ["id", "at", "what", "code", "reason", "times"]
+    output.show({"aside": found}, as_json=as_json, text=lambda: output.table(headers, rows))
 
 
 def repair(directory: EdgeDir, as_json: Json = False) -> None:
