@@ -7,12 +7,11 @@ Manual: docs/operating/edge.md, "Directory".
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from edge.errors import BadConfig, NotANode
-from protocol.carriers.durable import write_durably
+from edge.errors import NotANode
+from protocol.carriers.settings import read_settings, write_settings
 
 CONFIG_NAME = "edge.json"
 STORE_NAME = "edge.db"
@@ -44,26 +43,15 @@ class Config:
 
 def read_config(directory: Path) -> Config:
     """The configuration in `directory`. Raises NotANode if there is none, BadConfig if it cannot be used."""
-    path = directory / CONFIG_NAME
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    found = read_settings(directory / CONFIG_NAME, Config, version=CONFIG_VERSION)
+    if found is None:
         raise NotANode(
             f"{directory} holds no device; run `liandong edge join` first.",
             f"目录 {directory} 中没有设备，请先运行 liandong edge join。",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise BadConfig(f"{path} cannot be read: {error}.", f"配置文件 {path} 无法读取：{error}。") from error
-    known = {field.name for field in fields(Config)}
-    if not isinstance(raw, dict) or raw.get("version") != CONFIG_VERSION or set(raw) != known:
-        raise BadConfig(
-            f"{path} is not a configuration of version {CONFIG_VERSION}.",
-            f"配置文件 {path} 不是第 {CONFIG_VERSION} 版的配置。",
         )
-    return Config(**raw)
+    return found
 
 
 def write_config(directory: Path, config: Config) -> None:
     """Put `config` in place, whole or not at all."""
-    text = json.dumps(asdict(config), indent=2, sort_keys=True) + "\n"
-    write_durably(directory / CONFIG_NAME, text.encode(), mode=0o644)
+    write_settings(directory / CONFIG_NAME, config)

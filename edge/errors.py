@@ -7,7 +7,7 @@ Manual: docs/operating/errors.md has one entry per code.
 
 from __future__ import annotations
 
-from protocol.errors import InputError, RefusedError, RemoteProtocolError, StoreError
+from protocol.errors import InputError, RefusedError, RemoteProtocolError
 
 
 class UnknownItem(InputError):
@@ -80,12 +80,6 @@ class JoinRefused(RefusedError):
     """The hub refused the join request (code used, expired, unknown)."""
 
     code = "join_refused"
-
-
-class BadConfig(StoreError):
-    """The configuration or key file of this device is damaged or of an unknown version."""
-
-    code = "bad_config"
 
 
 class RefusedByRules(RefusedError):

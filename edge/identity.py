@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from edge.errors import BadConfig
 from protocol.carriers.durable import write_durably
-from protocol.errors import MalformedBytes
+from protocol.errors import BadConfig, MalformedBytes
 from protocol.keys import DeviceKeys
 from protocol.trust import HubCard
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.clock import Clock
-from edge.errors import BadConfig
 from edge.unsent import UNSENT_BYTES_MAX
 from protocol.carriers.durable import write_durably
-from protocol.errors import InputError
+from protocol.errors import BadConfig, InputError
 from protocol.lanes import ALWAYS, RATE_MAX, Bucket, Window, window_of
 
 LANES_NAME = "lanes.json"

@@ -65,7 +65,7 @@ class Listing(Acts):
                 limit=limit,
             )
             unsent = outbox.unsettled_by_case(tx)
-        return [_line(row, unsent.get(row.case, 0)) for row in rows]
+        return [line_of(row, unsent.get(row.case, 0)) for row in rows]
 
     def show(self, case: str) -> dict[str, Any]:
         """One case whole, as `CaseView.as_json` gives it, with `due`, `deadlines`, and what is not delivered yet.
@@ -140,7 +140,8 @@ class Listing(Acts):
         return due(found.clock, calendar, now_ms=self.desk.clock.now_ms())
 
 
-def _line(row: ViewRow, unsent: int) -> dict[str, Any]:
+def line_of(row: ViewRow, unsent: int) -> dict[str, Any]:
+    """One case in a list, with the keys that `list_cases` names."""
     return {
         "case": row.case.hex(),
         "number": row.number,

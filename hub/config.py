@@ -7,13 +7,13 @@ Manual: docs/operating/hub.md, "Directory".
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from hub.errors import BadConfig, NotACounty
-from protocol.carriers.durable import PRIVATE, PUBLIC, write_durably
-from protocol.errors import MalformedBytes
+from hub.errors import NotACounty
+from protocol.carriers.durable import PRIVATE, write_durably
+from protocol.carriers.settings import read_settings, write_settings
+from protocol.errors import BadConfig, MalformedBytes
 from protocol.keys import DeviceKeys
 
 CONFIG_NAME = "county.json"
@@ -46,29 +46,18 @@ class Config:
 
 def read_config(directory: Path) -> Config:
     """The configuration in `directory`. Raises NotACounty if there is none, BadConfig if it cannot be used."""
-    path = directory / CONFIG_NAME
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    found = read_settings(directory / CONFIG_NAME, Config, version=CONFIG_VERSION)
+    if found is None:
         raise NotACounty(
             f"{directory} holds no county; run `liandong county init` first.",
             f"目录 {directory} 中没有县级中心，请先运行 liandong county init。",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise BadConfig(f"{path} cannot be read: {error}", f"配置文件 {path} 无法读取：{error}") from error
-    known = {field.name for field in fields(Config)}
-    if not isinstance(raw, dict) or raw.get("version") != CONFIG_VERSION or set(raw) != known:
-        raise BadConfig(
-            f"{path} is not a configuration of version {CONFIG_VERSION}.",
-            f"配置文件 {path} 不是第 {CONFIG_VERSION} 版的配置。",
         )
-    return Config(**raw)
+    return found
 
 
 def write_config(directory: Path, config: Config) -> None:
     """Put `config` in place, whole or not at all."""
-    text = json.dumps(asdict(config), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
-    write_durably(directory / CONFIG_NAME, text.encode(), mode=PUBLIC)
+    write_settings(directory / CONFIG_NAME, config)
 
 
 def read_keys(directory: Path, name: str = HUB_KEY_NAME) -> DeviceKeys:

@@ -7,7 +7,7 @@ Manual: docs/operating/errors.md has one entry per code.
 
 from __future__ import annotations
 
-from protocol.errors import InputError, RefusedError, RemoteProtocolError, StoreError
+from protocol.errors import InputError, RefusedError, RemoteProtocolError
 
 
 class NotACounty(InputError):
@@ -20,12 +20,6 @@ class DirectoryNotEmpty(RefusedError):
     """`county init` makes a county only in a directory that does not exist or is empty."""
 
     code = "directory_not_empty"
-
-
-class BadConfig(StoreError):
-    """The configuration or a key file of this hub is damaged or of an unknown version."""
-
-    code = "bad_config"
 
 
 class UnknownOffice(InputError):

@@ -34,13 +34,13 @@ from hub.config import (
     write_secret,
 )
 from hub.documents import Shelf
-from hub.errors import BadConfig, DirectoryNotEmpty
+from hub.errors import DirectoryNotEmpty
 from hub.state import new_epoch
 from hub.upward import schema as upward_schema
 from protocol import keys as device_keys
 from protocol import topics
 from protocol.carriers.durable import PUBLIC, sync_directory, write_durably
-from protocol.errors import InputError, RemoteProtocolError
+from protocol.errors import BadConfig, InputError, RemoteProtocolError
 from protocol.keys import DeviceKeys
 from protocol.roster import Device, Office, Roster
 from protocol.suites import SEED_BYTES

@@ -27,31 +27,11 @@ def list_cases(directory: Path, clock: Clock, staff: str | None, *, limit: int, 
         with open_node(directory, clock) as node:
             _known(node, staff)
             return node.service.list_cases(limit=limit, **wanted)
-    from conflict.labels import label
     from conflict.ledger.views import list_views
+    from edge.listing import line_of
 
     with find_node(directory).open_store() as store, store.read() as tx:
-        rows = list_views(tx, limit=limit, **wanted)
-    return [
-        {
-            "case": row.case.hex(),
-            "number": row.number,
-            "status": row.status,
-            "status_zh": label(row.status),
-            "kind": row.kind,
-            "item": row.item,
-            "holder": row.holder,
-            "opened_by": row.opened_by,
-            "opened_ms": row.opened_ms,
-            "updated_ms": row.updated_ms,
-            "urgent": row.urgent,
-            "due": None if row.due_ms is None else local_text(row.due_ms),
-            "due_ms": row.due_ms,
-            "open_conflicts": row.open_conflicts,
-            "waiting": row.waiting,
-        }
-        for row in rows
-    ]
+        return [line_of(row, 0) for row in list_views(tx, limit=limit, **wanted)]
 
 
 def show_case(directory: Path, clock: Clock, staff: str | None, case: str) -> dict[str, Any]:

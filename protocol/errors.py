@@ -127,3 +127,9 @@ class WeakKey(RemoteProtocolError):
     """A public key of low order or otherwise unfit; refused at enrolment."""
 
     code = "weak_key"
+
+
+class BadConfig(StoreError):
+    """The configuration or a key file of this node is damaged or of an unknown version."""
+
+    code = "bad_config"

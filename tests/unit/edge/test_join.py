@@ -14,7 +14,7 @@ import pytest
 from edge import join
 from edge.clock import machine_clock
 from edge.config import read_config
-from edge.errors import AlreadyJoined, BadConfig, JoinRefused, NotANode
+from edge.errors import AlreadyJoined, JoinRefused, NotANode
 from edge.identity import read_account, read_keys
 from edge.main import join as join_over_broker
 from edge.main import open_node, sync_once
@@ -25,7 +25,7 @@ from hub.init import open_county
 from hub.main import run_hub
 from ops.clock import machine_ms, mono_ms
 from protocol.enrol import BadCode, EnrolCode, JoinAnswer, seal_answer
-from protocol.errors import BadSeal, TransportError, WrongRecipient
+from protocol.errors import BadConfig, BadSeal, TransportError, WrongRecipient
 from protocol.keys import DeviceKeys
 from protocol.trust import fingerprint
 from tests.support.brokers import EmbeddedBroker

@@ -12,13 +12,12 @@ import pytest
 
 from edge.attachment import file_of
 from edge.clock import Clock
-from edge.errors import BadConfig
 from edge.lanes import LANES_NAME, LOOK_MS, AttachmentLane, LaneSettings, read_lanes, write_lanes
 from edge.main import Node
 from edge.service import Application
 from edge.staff import Actor
 from protocol.chunks import CHUNK_BYTES
-from protocol.errors import InputError
+from protocol.errors import BadConfig, InputError
 from protocol.lanes import Window, window_of
 from tests.unit.edge.county import GOOD_ID, Hands
 from tests.unit.edge.line import ITEM, TOWN, VILLAGE, World, new_hub

@@ -11,10 +11,10 @@ import pytest
 from hub import calendar_source, init
 from hub.broker_accounts import AccountFile
 from hub.config import HUB_KEY_NAME, ROOT_KEY_NAME, read_config, read_keys
-from hub.errors import BadConfig, DirectoryNotEmpty, NotACounty
+from hub.errors import DirectoryNotEmpty, NotACounty
 from hub.init import County, init_county, open_county
 from protocol.documents import open_document
-from protocol.errors import InputError
+from protocol.errors import BadConfig, InputError
 from protocol.roster import Roster
 from protocol.trust import Trust
 from tests.unit.hub.hub_support import AREAS, COUNTY, ITEMS, NOW, new_county, random_source
