@@ -13,6 +13,8 @@ from ops.cli.tree import app
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("protocol", "conflict", "edge", "hub", "ops")
 PAGE = re.compile(r"docs/[a-z_/0-9.-]+\.md")
+CHINESE = ROOT / "docs/operating/zh-CN"
+CODE = re.compile(r"`([a-z_]+)`")
 LINK = re.compile(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)")
 
 
@@ -44,17 +46,43 @@ def test_every_command_is_in_the_manual() -> None:
     assert missing == []
 
 
-def test_commands_in_the_readme_exist() -> None:
+def pages_for_users() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted(CHINESE.glob("*.md"))]
+
+
+def test_commands_in_readmes_and_chinese_manuals_exist() -> None:
     known = commands(typer.main.get_command(app))
     groups = {words.split()[0] for words in known}
     wrong = []
-    for name in ("README.md", "README.zh-CN.md"):
-        for line in (ROOT / name).read_text("utf-8").splitlines():
+    for page in pages_for_users():
+        for line in page.read_text("utf-8").splitlines():
             for words in re.findall(r"(?:^\s+|`)liandong ([a-z]+(?: [a-z-]+)?)", line):
                 first, _, second = words.partition(" ")
-                if first not in groups or (words not in known and first not in known and second):
-                    wrong.append(f"{name}: {words}")
+                exists = any(one == words or one.startswith(f"{words} ") for one in known)
+                if first not in groups or (second and first not in known and not exists):
+                    wrong.append(f"{page.name}: {words}")
     assert wrong == []
+
+
+def test_chinese_manuals_name_codes_that_exist_and_all_banners_and_notices() -> None:
+    """What a person may see on a screen stands in the manual that this person reads."""
+    manuals = ("docs/operating/errors.md", "docs/operating/hub.md")
+    known = {code for name in manuals for code in CODE.findall((ROOT / name).read_text("utf-8"))}
+    for page in sorted(CHINESE.glob("*.md")):
+        named = {code for code in CODE.findall(page.read_text("utf-8")) if "_" in code}
+        assert named - known == set(), page.name
+    banners = set(re.findall(r'_banner\(\s*"([a-z_]+)"', (ROOT / "edge/status.py").read_text("utf-8")))
+    assert len(banners) > 6
+    assert banners - set(CODE.findall((CHINESE / "desk.md").read_text("utf-8"))) == set()
+    english = (ROOT / "docs/operating/hub.md").read_text("utf-8").split("## Notices")[1].split("##")[0]
+    notices = set(CODE.findall(english))
+    told = {
+        code
+        for path in sorted((ROOT / "hub").rglob("*.py"))
+        for code in re.findall(r'notices\.tell\([^)]*?code="([a-z_]+)"', path.read_text("utf-8"), re.DOTALL)
+    }
+    assert len(told) > 6 and told - notices == set()
+    assert len(notices) > 6 and notices - set(CODE.findall((CHINESE / "county.md").read_text("utf-8"))) == set()
 
 
 def test_pages_that_modules_name_exist() -> None:
