@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from conflict.ledger.append import known
 from conflict.ledger.chains import chains_of
 from conflict.ledger.store import Store
-from hub import held, refusals
+from hub import held, purges, refusals
 from hub.arrival import Arrival, Checker, Forged, Gate, Pair, Rejected, parse_all, screen
 from hub.documents import Shelf
 from hub.transaction import Work
@@ -150,6 +150,7 @@ class Intake:
                 work.answer_again(
                     [op for op in again if op.id in stored or (op.id in aside and op.id in foreign)], carried=foreign
                 )
+                purges.handed_in(tx, _cases_by_sender(pairs))
                 work.finish()
                 gate.hold()
         except BaseException as error:
@@ -187,6 +188,13 @@ def _carried(pairs: Sequence[Pair], authentic: set[bytes]) -> dict[bytes, list[O
     for op, arrival in pairs:
         if op.device != arrival.sender and op.id in authentic:
             found.setdefault(arrival.sender, []).append(op)
+    return found
+
+
+def _cases_by_sender(pairs: Sequence[Pair]) -> dict[bytes, set[bytes]]:
+    found: dict[bytes, set[bytes]] = {}
+    for op, arrival in pairs:
+        found.setdefault(arrival.sender, set()).add(op.case)
     return found
 
 

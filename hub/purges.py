@@ -7,7 +7,7 @@ Spec: docs/protocol/reconcile.md, "Purged cases".  Decision: docs/decisions/0133
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, delete, select
 
@@ -33,6 +33,16 @@ def bring_back(tx: Connection, device: Device, cases: Iterable[bytes]) -> int:
     items = [Item(item.what, b"", item.ref) for some in streams.all_of(tx, held).values() for item in some]
     streams.extend(tx, {device.office: items})
     return len(items)
+
+
+def handed_in(tx: Connection, cases: Mapping[bytes, Collection[bytes]]) -> None:
+    """Devices (keys) hand in ops of these cases: so they store them, whatever an old word of theirs said that a broker
+    may have repeated."""
+    if tx.scalar(select(purged.c.case_id).limit(1)) is None:
+        return
+    for device, some in cases.items():
+        for part in steps(some):
+            tx.execute(delete(purged).where(purged.c.device == device, purged.c.case_id.in_(part)))
 
 
 def cases_of(tx: Connection, device: bytes) -> set[bytes]:

@@ -106,6 +106,24 @@ def test_links_between_pages_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_what_a_page_says_is_shown_by_a_test_is_there() -> None:
+    """Names of tests in the pages (attacks.md above all) are those of tests that exist."""
+    written = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "tests").rglob("*.py")))
+    missing = {
+        f"{page.relative_to(ROOT).as_posix()}: {name}"
+        for page in [*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+        for name in re.findall(r"`(test_[a-z_0-9]+)`", page.read_text("utf-8"))
+        if f"def {name}(" not in written
+    }
+    missing |= {
+        f"{page.relative_to(ROOT).as_posix()}: {name}"
+        for page in (ROOT / "docs").rglob("*.md")
+        for name in re.findall(r"`(tests/[a-z_0-9/]+\.py)`", page.read_text("utf-8"))
+        if not (ROOT / name).exists()
+    }
+    assert missing == set()
+
+
 def test_decisions_are_numbered_once() -> None:
     numbers = [path.name[:4] for path in (ROOT / "docs/decisions").glob("*.md")]
     assert len(numbers) == len(set(numbers))

@@ -66,3 +66,19 @@ def test_purged_cases_are_the_devices_own_word_within_its_scope(county: County) 
             tx, VILLAGE, epoch=b"e" * 8, after=end, bytes_max=60_000, count_max=100, without=machine.keys.incarnation
         )
     assert sent is not None and [STREAM_OP, ops[0].blob] in sent.items  # its own op, which it no longer has
+
+
+def test_a_repeated_old_word_of_a_purge_is_forgotten_when_the_device_hands_the_case_in(county: County) -> None:
+    """A broker may repeat the envelope in which a device said that it had purged a case which it has fetched since. The
+    comparison left the case out on one side only and could not become equal, until the case was fetched once more."""
+    machine = enrol(county, VILLAGE, seed=1)
+    opened, other = machine.accept(), machine.accept()
+    intake = new_intake(county)
+    offer(intake, machine, opened, other)
+    device = county.shelf.roster.devices[machine.keys.incarnation]
+    with county.store.write() as tx:
+        purges.note(tx, device, [opened.case, other.case], now_ms=NOW)
+    offer(intake, machine, opened)
+    intake.close()
+    with county.store.read() as tx:
+        assert purges.cases_of(tx, device.incarnation) == {other.case}
