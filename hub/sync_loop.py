@@ -376,12 +376,12 @@ class SyncLoop:
         version = self._store.data_version()
         if version == self._data_version:
             return
-        self._data_version = version
         with self._store.read() as tx:
             self._shelf.refresh(tx)
             self._board.epoch = state.epoch_of(tx)
             self._board.asked = contents.devices_with_wants(tx)
             before, self._board.lengths = self._board.lengths, streams.lengths(tx)
+        self._data_version = version  # only now: a store that fails under the look is looked at again
         known = self._shelf.roster.devices
         self._lines = {name: line for name, line in self._lines.items() if known[name].state != REVOKED}
         for line in self._lines.values():

@@ -59,10 +59,13 @@ def run_gateway(
     """
     desk = HubDesk(county, shelf, now_ms)
     line = _Line(county)
+    resumed = False
     try:
-        upward.resume(county.store, now_ms=now_ms())
         while not stop.is_set():
             try:
+                if not resumed:
+                    upward.resume(county.store, now_ms=now_ms())
+                    resumed = True
                 client = line.client()
                 if client is not None and upward.step(county.store, client, desk, now_ms=now_ms()).touched:
                     wake()

@@ -173,7 +173,7 @@ def store_error(error: BaseException) -> StoreError | None:
     if isinstance(state, str):
         return _first(state, _BY_SQLSTATE)
     if type(driver).__name__ == "OperationalError" and type(driver).__module__.startswith("psycopg"):
-        return StoreUnreachable(*_UNREACHABLE, detail="no answer")
+        return StoreUnreachable(*_UNREACHABLE, detail=(str(driver).splitlines() or ["no answer"])[0][:200])
     return None
 
 

@@ -33,6 +33,7 @@ class Book:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.refused: Counter[str] = Counter()
+        self.crossings = 0  # sticks that went up and came back with an answer
         self.broken: list[str] = []  # commands that ended without an answer, or with an error of the program itself
         self._stage: dict[str, tuple[str, str]] = {}  # case -> what happens next, and at which office
         self._lock = threading.Lock()
@@ -45,11 +46,24 @@ class Book:
                 entry = Entry(said["op"], said["case"], said["number"], office, verb)
                 self.entries.append(entry)
                 return entry
-            code = str(answer.document.get("error", {}).get("code", "none"))
-            self.refused[code] += 1
-            if code in ("internal", "none"):
-                self.broken.append(f"{office} {verb}: {answer.sentence}")
+            self._refusal(office, verb, answer)
             return None
+
+    def note_refused(self, office: str, verb: str, answer: Answer) -> None:
+        """Write down that a command which saves no act was refused."""
+        with self._lock:
+            self._refusal(office, verb, answer)
+
+    def note_crossing(self) -> None:
+        """A stick went to the county and its answer came back."""
+        with self._lock:
+            self.crossings += 1
+
+    def _refusal(self, office: str, verb: str, answer: Answer) -> None:
+        code = str(answer.document.get("error", {}).get("code", "none"))
+        self.refused[code] += 1
+        if code in ("internal", "none"):
+            self.broken.append(f"{office} {verb}: {answer.sentence}")
 
     def note_broken(self, office: str, verb: str, reason: str) -> None:
         """A command that gave no answer at all."""

@@ -7,18 +7,18 @@ Manual: docs/operating/chaos.md.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 from edge.config import STORE_NAME
 from hub.config import STORE_NAME as HUB_STORE_NAME
 from ops.chaos.book import Book
 from ops.chaos.stage import OFFICES, Stage
-from ops.demo.processes import must
-from ops.simulate.raw import RawOp, all_ops, views
+from ops.simulate.raw import RawOp, all_ops, files, views
 
 SHOWN = 16  # characters of an id in a finding
 
@@ -37,10 +37,24 @@ def read_ops(store: Path, database: str = "") -> list[RawOp]:
     """Every op of a store in order of arrival, ids computed anew. database: a PostgreSQL URL, read instead of the file."""
     if not database:
         return [RawOp.read(blob) for _, _, blob in all_ops(store)]
+    return [RawOp.read(bytes(blob)) for (blob,) in _ask(database, "select blob from ops order by pos")]
+
+
+def whole_files(store: Path, database: str = "") -> set[bytes]:
+    """The SHA-256 of every content whose bytes are all there, computed anew."""
+    if not database:
+        return {sha256 for sha256, whole in files(store).items() if whole}
+    found: dict[int, bytes] = {}
+    for file_id, blob in _ask(database, "select file_id, blob from file_chunks order by file_id, number"):
+        found[file_id] = found.get(file_id, b"") + bytes(blob)
+    return {hashlib.sha256(data).digest() for data in found.values()}
+
+
+def _ask(database: str, query: LiteralString) -> list[Any]:
     import psycopg
 
     with psycopg.connect(database) as connection:
-        return [RawOp.read(bytes(row[0])) for row in connection.execute("select blob from ops order by pos")]
+        return connection.execute(query).fetchall()
 
 
 def everything_arrived(stage: Stage, book: Book) -> bool:
@@ -49,27 +63,44 @@ def everything_arrived(stage: Stage, book: Book) -> bool:
         return False
     found = Verdict()
     compare_digests(stage, found)
-    return not found.diverged and not any(status["pending"] or status["waiting"] for status in statuses(stage))
+    return not found.diverged and not any(open_matters(status) for status in statuses(stage))
 
 
 def judge(stage: Stage, book: Book) -> Verdict:
     """The verdict over the stores as they are now."""
-    found = compare_ops(book, hub_ops(stage), office_ops(stage))
+    at_hub = hub_ops(stage)
+    found = compare_ops(book, at_hub, office_ops(stage))
     compare_digests(stage, found)
+    found.lost += missing_papers(at_hub, whole_files(stage.hub / HUB_STORE_NAME, stage.database))
     for office, status in zip(OFFICES, statuses(stage), strict=True):
-        for name in ("pending", "waiting"):
-            if status[name]:
-                found.pending.append(f"{office}: {status[name]} {name}")
+        found.pending += [f"{office}: {matter}" for matter in open_matters(status)]
         found.pending += [
             f"{office}: op refused without a reason" for one in status["refusals"] if not one.get("reason")
         ]
     return found
 
 
+def open_matters(status: dict[str, Any]) -> list[str]:
+    """What still waits at an office, by its own word: ops, and papers of its cases that are not whole there."""
+    counts = {name: status[name] for name in ("pending", "waiting")}
+    counts["incomplete papers"] = status["attachments"]["incomplete"]
+    return [f"{number} {name}" for name, number in counts.items() if number]
+
+
+def missing_papers(hub: list[RawOp], whole: set[bytes]) -> list[str]:
+    """Papers that an op at the hub names and whose bytes are not there, or are others."""
+    named = {op.body["sha256"]: op for op in hub if op.kind == "attach"}
+    return [
+        f"the paper of {op.office} {op.id.hex()[:SHOWN]} is not whole at the hub"
+        for sha256, op in named.items()
+        if sha256 not in whole
+    ]
+
+
 def statuses(stage: Stage) -> list[dict[str, Any]]:
     """What `node status` says at every office, in the order of OFFICES."""
     with ThreadPoolExecutor(2) as both:
-        return list(both.map(lambda office: must("node", "status", "--dir", str(stage.directory(office))), OFFICES))
+        return list(both.map(stage.status, OFFICES))
 
 
 def hub_ops(stage: Stage) -> list[RawOp]:
@@ -122,10 +153,7 @@ def read_digests(store: Path, database: str = "") -> dict[bytes, bytes]:
     """Case to the digest of its stored view; that it is the fold of the ops, `reconcile` shows."""
     if not database:
         return {case: view[0] for case, view in views(store).items()}
-    import psycopg
-
-    with psycopg.connect(database) as connection:
-        return {bytes(row[0]): bytes(row[1]) for row in connection.execute("select case_id, digest from views")}
+    return {bytes(case): bytes(digest) for case, digest in _ask(database, "select case_id, digest from views")}
 
 
 def _twice(where: str, what: str, names: Any) -> list[str]:

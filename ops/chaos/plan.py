@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 KILL = "kill"
+SEVER = "sever"  # one session of the database server is ended; the server goes on
 LINE_FAULTS = ("delay", "cut", "freeze", "half", "refuse", "slow")
 GAP_S = (0.3, 1.8)  # between the beginnings of two events
 LASTS_S = (1.0, 6.0)  # a fault of a line; several lines may be bad at once
@@ -24,8 +25,8 @@ AGAIN_S = (0.2, 1.5)
 class Event:
     """One thing that goes wrong.
 
-    at_s: seconds after the beginning. what: "kill", or one of LINE_FAULTS. target: a process, or the office whose line it is.
-    lasts_s: how long the line is bad, or the process stays down. again_s: kill it once more so long after its restart.
+    at_s: seconds after the beginning. what: "kill", "sever", or one of LINE_FAULTS. target: a process, or the office whose
+    line it is. lasts_s: how long the line is bad, or the process stays down. again_s: kill it once more so long after its restart.
     """
 
     at_s: float
@@ -35,8 +36,12 @@ class Event:
     again_s: float | None = None
 
 
-def make_plan(seed: int, seconds: float, processes: Sequence[str], lines: Sequence[str]) -> tuple[Event, ...]:
+def make_plan(
+    seed: int, seconds: float, processes: Sequence[str], lines: Sequence[str], *, servers: Sequence[str] = ()
+) -> tuple[Event, ...]:
     """The events of a run, in order; the same arguments give the same plan.
+
+    Args:    servers: processes that have sessions which can be ended one by one.
 
     Events come from a shuffled deck with a card for each process to kill and each fault of a line, so that none waits long.
     """
@@ -47,11 +52,14 @@ def make_plan(seed: int, seconds: float, processes: Sequence[str], lines: Sequen
     while at_s < seconds:
         if not deck:
             deck = [(KILL, name) for name in processes] + [(fault, rng.choice(lines)) for fault in LINE_FAULTS]
+            deck += [(SEVER, name) for name in servers]
             rng.shuffle(deck)
         what, target = deck.pop()
         if what == KILL:
             again_s = rng.uniform(*AGAIN_S) if rng.random() < AGAIN_SHARE else None
             events.append(Event(round(at_s, 2), what, target, round(rng.uniform(*DOWN_S), 2), again_s))
+        elif what == SEVER:
+            events.append(Event(round(at_s, 2), what, target, 0.0))
         else:
             lasts_s = min(rng.uniform(*LASTS_S), seconds)
             events.append(Event(round(at_s, 2), what, target, round(lasts_s, 2)))

@@ -24,9 +24,9 @@ from ops.chaos.plan import make_plan
 from ops.chaos.postgres import private_cluster
 from ops.chaos.saved_first import BOUNDARIES_MAX, SyscallReport, look_at_syscalls
 from ops.chaos.staff import Clerk
-from ops.chaos.stage import OFFICES, PROCESSES, Stage
+from ops.chaos.stage import COUNTY, OFFICES, Stage
 from ops.chaos.weather import Weather
-from ops.demo.processes import COMMAND_SECONDS_MAX, DemoFailed, liandong, wait_until
+from ops.demo.processes import COMMAND_SECONDS_MAX, DemoFailed, wait_until
 
 HEAL_SECONDS_MAX = 180.0
 RECONCILE_TRIES = 2
@@ -55,6 +55,7 @@ class Report:
     kills: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
     ops: int = 0
+    crossings: int = 0  # sticks to the county and back
     refused: dict[str, int] = field(default_factory=dict)
     healed_s: float = 0.0
     reconcile_equal: bool = False
@@ -81,6 +82,7 @@ class Report:
             "kills": self.kills,
             "faults": self.faults,
             "ops": self.ops,
+            "crossings": self.crossings,
             "refused": self.refused,
             "lost": len(found.lost),
             "doubled": len(found.doubled),
@@ -113,8 +115,8 @@ def run_chaos(options: Options, say: Callable[[str], None]) -> Report:
 def _in_room(room: Path, options: Options, say: Callable[[str], None]) -> Report:
     """The run; whatever ends it, no process is left."""
     with ExitStack() as held:
-        database = held.enter_context(private_cluster()) if options.database == "postgresql" else ""
-        stage = Stage(room, broker=options.broker, database=database)
+        cluster = held.enter_context(private_cluster()) if options.database == "postgresql" else None
+        stage = Stage(room, broker=options.broker, cluster=cluster)
         held.callback(stage.abandon)
         report = _play(stage, options, say)
         if options.boundaries:
@@ -138,23 +140,20 @@ def _play(stage: Stage, options: Options, say: Callable[[str], None]) -> Report:
     report.healed_s = round(time.monotonic() - begin, 1)
     report.verdict = judge(stage, book)
     report.reconcile_equal = _reconcile(stage, report)
-    report.kills = {name: weather.kills[name] for name in PROCESSES}
+    report.kills = {name: weather.kills[name] for name in stage.processes}
     report.faults = dict(sorted(weather.faults.items()))
-    report.ops, report.refused = len(book.entries), dict(book.refused)
+    report.ops, report.crossings, report.refused = len(book.entries), book.crossings, dict(book.refused)
     report.findings += [*book.broken, *weather.failed, *stage.died, *stage.end()]
     return report
 
 
 def _bad_weather(stage: Stage, options: Options, book: Book, weather: Weather) -> None:
     over = threading.Event()
-    clerks = [
-        Clerk(office, stage.directory(office), book, random.Random(f"clerk {office} {options.seed}"), over)
-        for office in OFFICES
-    ]
+    clerks = [Clerk(office, stage, book, random.Random(f"clerk {office} {options.seed}"), over) for office in OFFICES]
     for clerk in clerks:
         clerk.start()
     try:
-        weather.play(make_plan(options.seed, options.seconds, PROCESSES, OFFICES))
+        weather.play(make_plan(options.seed, options.seconds, stage.processes, OFFICES, servers=stage.servers))
     finally:
         over.set()
     for clerk in clerks:
@@ -164,7 +163,7 @@ def _bad_weather(stage: Stage, options: Options, book: Book, weather: Weather) -
 def _reconcile(stage: Stage, report: Report) -> bool:
     """The county's own nightly comparison must agree with ours."""
     for _ in range(RECONCILE_TRIES):
-        answer = liandong("reconcile", "--dir", str(stage.hub))
+        answer = stage.desks[COUNTY].run("reconcile", "--dir", str(stage.hub))
         if answer.code == 0 and answer.document.get("equal") is True:
             return True
     report.findings.append(f"reconcile: exit code {answer.code}: {answer.sentence or answer.document}")

@@ -1,4 +1,4 @@
-"""The stage of a chaos run: broker, hub, offices as real processes, and a line of its own for every device.
+"""The stage of a chaos run: database, broker, hub, offices as real processes, and a line of its own for every device.
 
 For: setting the county up, killing and restarting what the plan names, taking everything down.
 May not: know the plan; look into a store.
@@ -11,31 +11,42 @@ import os
 import shutil
 import threading
 import time
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from edge.config import read_config, write_config
+from ops.chaos.desk import Desk
 from ops.chaos.line import Line
+from ops.chaos.postgres import Cluster
 from ops.demo import cast
-from ops.demo.processes import COMMAND, Daemon, DemoFailed, free_port, must, wait_until
+from ops.demo.processes import COMMAND, Daemon, DemoFailed, free_port, wait_until
 
 OFFICES = (cast.WINDOWS, cast.HALL, cast.PU, cast.TUKU)
+VILLAGES = (cast.PU, cast.TUKU)
 PROCESSES = ("broker", "hub", *OFFICES)
+DATABASE = "database"
+COUNTY = "county"  # the desk of the county's administrator
 SUPPLY_SECONDS = 120.0
 
 
 class Stage:
-    """One county in `room`. broker: "embedded" or "mosquitto"; database: "" for SQLite, or a PostgreSQL URL."""
+    """One county in `room`. broker: "embedded" or "mosquitto"; cluster: of a hub on PostgreSQL, None for SQLite."""
 
-    def __init__(self, room: Path, *, broker: str, database: str) -> None:
-        self.room, self.kind, self.database = room, broker, database
+    def __init__(self, room: Path, *, broker: str, cluster: Cluster | None) -> None:
+        self.room, self.kind, self.cluster = room, broker, cluster
+        self.database = cluster.url if cluster else ""
+        self.servers = (DATABASE,) if cluster else ()
+        self.processes = (*self.servers, *PROCESSES)
         self.hub = room / "hub"
+        self.desks: defaultdict[str, Desk] = defaultdict(Desk)  # by office, and the county's
         self.port = free_port()
         self.lines = {office: Line(self.port) for office in OFFICES}
-        self.daemons: dict[str, Daemon] = {}
+        self.daemons: dict[str, Daemon] = {DATABASE: cluster.server} if cluster else {}
         self.died: list[str] = []  # processes that ended without having been killed
-        self._turns = {name: threading.Lock() for name in PROCESSES}
+        self._turns = {name: threading.Lock() for name in self.processes}
 
     def directory(self, office: str) -> Path:
         return self.room / office
@@ -45,7 +56,7 @@ class Stage:
         logs = self.room / "logs"
         logs.mkdir(parents=True)
         cast.write_items(self.room / "items.csv")
-        must(
+        self.desks[COUNTY].must(
             *("county", "init", "--dir", str(self.hub), "--county", cast.COUNTY),
             *("--broker", f"mqtt://127.0.0.1:{self.port}", "--areas", str(cast.DATA / "areas.csv")),
             *("--items", str(self.room / "items.csv"), *(["--database", self.database] if self.database else [])),
@@ -61,9 +72,9 @@ class Stage:
         wait_until("every office holds the catalogue and the calendar", self._supplied, seconds=SUPPLY_SECONDS)
 
     def _join(self, office: str, logs: Path) -> None:
-        code = must("county", "enrol", "--dir", str(self.hub), "--office", office)["code"]
+        code = str(self.desks[COUNTY].must("county", "enrol", "--dir", str(self.hub), "--office", office)["code"])
         directory = self.directory(office)
-        must("edge", "join", "--dir", str(directory), "--code", code)
+        self.desks[office].must("edge", "join", "--dir", str(directory), "--code", code)
         self.lines[office].open()
         address = f"mqtt://127.0.0.1:{self.lines[office].port}"
         write_config(directory, replace(read_config(directory), broker=address))
@@ -86,8 +97,16 @@ class Stage:
         return [program, "-c", str(home / "mosquitto.conf")]
 
     def _supplied(self) -> bool:
-        versions = [must("node", "status", "--dir", str(self.directory(office)))["versions"] for office in OFFICES]
+        versions = [self.status(office)["versions"] for office in OFFICES]
         return all(one["catalogue"] and one["calendar"] and one["roster"] for one in versions)
+
+    def status(self, office: str) -> dict[str, Any]:
+        """What `node status` says there."""
+        return self.desks[office].must("node", "status", "--dir", str(self.directory(office)))
+
+    def sever(self) -> int:
+        """End one session of the database server; how many were ended."""
+        return self.cluster.sever() if self.cluster else 0
 
     def strike_down(self, name: str, *, down_s: float, again_s: float | None) -> int:
         """SIGKILL a process, wait, start it again; with again_s kill it once more while it starts. Returns the kills."""
@@ -134,6 +153,8 @@ class Stage:
 
     def abandon(self) -> None:
         """Kill what still runs; nothing if all has ended."""
+        for desk in self.desks.values():
+            desk.close()
         for daemon in self.daemons.values():
             daemon.kill()
         for line in self.lines.values():

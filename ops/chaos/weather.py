@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ops.chaos.plan import KILL, Event
+from ops.chaos.plan import KILL, SEVER, Event
 from ops.chaos.stage import Stage
 from ops.demo.processes import DemoFailed
 
@@ -48,6 +48,10 @@ class Weather:
             thread = threading.Thread(target=self._kill, args=(event,), name=f"kill-{event.target}", daemon=True)
             self._threads.append(thread)
             thread.start()
+            return
+        if event.what == SEVER:
+            self.say(f"one session of {event.target} is ended")
+            self.faults[SEVER] += self.stage.sever()
             return
         self.say(f"line of {event.target}: {event.what} for {event.lasts_s:.1f} s")
         self.faults[event.what] += 1

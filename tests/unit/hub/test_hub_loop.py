@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from conflict.ledger.errors import StoreFull
+from conflict.ledger.errors import StoreFull, StoreUnreachable
 from conflict.ledger.files import read_file
 from conflict.ledger.views import view
 from hub import admin, enrolment, notices, refusals, state, streams
@@ -387,6 +387,27 @@ def test_full_disk_answers_nothing_and_goes_on(stage: Stage, monkeypatch: pytest
     stage.run(10)
     stage.run(60, ms=1_000)  # the device offers again after its pause
     assert village.settled == {1: "accepted"}
+
+
+def test_a_change_is_seen_although_the_store_failed_under_the_look(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that goes away between two questions: the change used to count as seen, and nobody was told of it."""
+    village = stage.device(VILLAGE, 1)
+    stage.run(10)
+    village.events.clear()
+    enrol(stage.county, NEIGHBOUR, seed=9)
+    epoch_of = state.epoch_of
+
+    def away(tx: Any) -> bytes:
+        monkeypatch.setattr(state, "epoch_of", epoch_of)
+        raise StoreUnreachable("The database server does not answer.", "数据库服务器没有响应。")
+
+    monkeypatch.setattr(state, "epoch_of", away)
+    with pytest.raises(StoreUnreachable):
+        stage.run(5)
+    stage.run(10)
+    assert [event for event in village.events if isinstance(event, DocumentsOffered)]
 
 
 def test_many_devices_are_served_alike(stage: Stage) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from conflict.ledger.errors import StoreUnreachable
 from conflict.ledger.files import save_file
 from conflict.ledger.views import view
 from hub import upward
@@ -151,6 +152,34 @@ def test_gateway_runs_beside_the_loop_and_ends(county: County, monkeypatch: pyte
     stop.set()
     worker.join(10)
     assert len(calls) >= 4 and not worker.is_alive()
+
+
+def test_gateway_comes_up_although_the_store_does_not_answer_at_first(
+    county: County, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread used to end for good if the database was away at the moment of its start."""
+    from hub import upward_run
+
+    monkeypatch.setattr(upward_run, "STEP_S", 0.01)
+    monkeypatch.setattr(upward_run, "TROUBLE_S", 0.01)
+    stop, looked = threading.Event(), threading.Event()
+    resumes: list[int] = []
+
+    def resume(_store: object, *, now_ms: int) -> None:
+        resumes.append(now_ms)
+        if len(resumes) < 3:
+            raise StoreUnreachable("The database server does not answer.", "数据库服务器没有响应。")
+
+    monkeypatch.setattr(upward, "resume", resume)
+    monkeypatch.setattr(upward, "load_address", lambda _directory: looked.set())
+    worker = threading.Thread(
+        target=run_gateway, args=(county, county.shelf, stop, lambda: None), kwargs={"now_ms": Clock()}
+    )
+    worker.start()
+    came_up = looked.wait(10)
+    stop.set()
+    worker.join(10)
+    assert came_up and len(resumes) == 3
 
 
 def test_township_does_not_see_the_city_case_of_the_county(county: County) -> None:
