@@ -29,6 +29,7 @@ READERS_MORE = 20
 _OPEN: Counter[tuple[int, int]] = Counter()  # (device, inode) -> stores that this process has open
 _OPEN_LOCK = threading.Lock()
 _HEADER_BYTES = 100
+_LOG_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
 _MAGIC = b"SQLite format 3\x00"
 _SETTINGS = (
     ("synchronous", "FULL", 2),
@@ -124,11 +125,31 @@ def check_file(path: Path) -> bool:
     page = int.from_bytes(header[16:18], "big")
     page_bytes = 65_536 if page == 1 else page
     pages = int.from_bytes(header[28:32], "big")
-    if header[24:28] == header[92:96] and path.stat().st_size < pages * page_bytes:
+    here = path.stat().st_size // page_bytes
+    if header[24:28] == header[92:96] and here < pages and not _log_has(path, range(here + 1, pages + 1), page_bytes):
         raise damaged("the file is shorter than its header says")
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise foreign("an SQLite file of another program")
     return header[18:20] == b"\x02\x02"
+
+
+def _log_has(path: Path, pages: range, page_bytes: int) -> bool:
+    """Whether the log holds all these pages: then a write-back was broken off (a power cut), and SQLite takes them from there.
+
+    Source: sqlite.org/fileformat2.html, 4.1: a header of 32 bytes, frames of 24 bytes and a page; frames with other
+    salts than the header's are left over from an earlier log.
+    """
+    missing = set(pages)
+    try:
+        with path.with_name(path.name + "-wal").open("rb") as log:
+            salts = log.read(_LOG_HEADER_BYTES)[16:24]
+            while missing and len(frame := log.read(_FRAME_HEADER_BYTES)) == _FRAME_HEADER_BYTES:
+                if frame[8:16] != salts or len(log.read(page_bytes)) < page_bytes:
+                    break
+                missing.discard(int.from_bytes(frame[:4], "big"))
+    except FileNotFoundError:
+        return False
+    return not missing
 
 
 def note_open(path: Path) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Save, then say (law 10), as the kernel saw it: no answer and no receipt leaves before the sync of the log that holds the op.
 
-For: findings over the trace of one `case` command, and over that of a hub that takes one envelope.
+For: findings over the trace of one `case` command, and over those of a hub and a device that take one envelope.
 May not: run anything.
 Manual: docs/operating/chaos.md, "System calls".  Decision: docs/decisions/0141-at-every-write.md.
 """
@@ -55,20 +55,33 @@ def check_hub(calls: Sequence[Call], op: str, mailbox: str) -> list[str]:
 
     Between the arrival of that envelope and the sync nothing may leave for the device; afterwards the receipt must.
     """
+    return _check_taking(calls, op, f"/{mailbox}/up", f"/{mailbox}/down", "no receipt left after the sync")
+
+
+def check_edge(calls: Sequence[Call], op: str, mailbox: str) -> list[str]:
+    """The same of a device that got `op` in its stream: its acknowledgement leaves after the sync, or the hub would never
+    send the op again."""
+    return _check_taking(calls, op, f"/{mailbox}/down", f"/{mailbox}/up", "no acknowledgement left after the sync")
+
+
+def _check_taking(calls: Sequence[Call], op: str, came: str, leaves: str, none_left: str) -> list[str]:
     saved = saved_when(calls, op)
     if saved is None:
-        return ["no sync of the hub's log followed the write of the op"]
+        return ["no sync of the log followed the write of the op"]
     write, sync = saved
-    up, down = f"/{mailbox}/up".encode(), f"/{mailbox}/down".encode()
-    arrivals = [call for call in calls if call.name == "recvfrom" and up in call.data and call.end < write.begin]
+    arrivals = [
+        call for call in calls if call.name == "recvfrom" and came.encode() in call.data and call.end < write.begin
+    ]
     if not arrivals:
         return ["the arrival of the envelope was not seen"]
-    sends = [call for call in calls if call.name in SENDS and down in call.data and call.begin > arrivals[-1].end]
+    sends = [
+        call for call in calls if call.name in SENDS and leaves.encode() in call.data and call.begin > arrivals[-1].end
+    ]
     early = [call for call in sends if call.begin < sync.end]
     found = [
-        f"something left for the device at line {call.begin}, before the sync at line {sync.end}" for call in early
+        f"something left for the other side at line {call.begin}, before the sync at line {sync.end}" for call in early
     ]
-    return found if len(sends) > len(early) else [*found, "no receipt left after the sync"]
+    return found if len(sends) > len(early) else [*found, none_left]
 
 
 def is_output(call: Call) -> bool:

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from ops.chaos.book import Book
 from ops.chaos.judge import Verdict, everything_arrived, judge
 from ops.chaos.plan import make_plan
 from ops.chaos.postgres import private_cluster
-from ops.chaos.saved_first import BOUNDARIES_MAX, SyscallReport, look_at_syscalls
+from ops.chaos.saved_first import ALL, SAMPLE, SyscallReport, look_at_syscalls
 from ops.chaos.staff import Clerk
 from ops.chaos.stage import COUNTY, OFFICES, Stage
 from ops.chaos.weather import Weather
@@ -36,14 +36,14 @@ RECONCILE_TRIES = 2
 class Options:
     """seconds: length of the bad weather. database: "sqlite" or "postgresql". broker: "embedded" or "mosquitto".
 
-    boundaries: a command is killed at so many of its writes at most; with 0 system calls are not looked at.
+    boundaries: what is killed at how many of its writes at most; if it is empty, system calls are not looked at.
     """
 
     seed: int
     seconds: float = 60.0
     broker: str = "embedded"
     database: str = "sqlite"
-    boundaries: int = BOUNDARIES_MAX
+    boundaries: dict[str, int] = field(default_factory=SAMPLE.copy)
 
 
 @dataclass
@@ -110,6 +110,18 @@ def run_chaos(options: Options, say: Callable[[str], None]) -> Report:
     else:
         report.findings.append(f"stores and logs are kept in {room}")
     return report
+
+
+def kill_at_boundaries(seed: int, subjects: Sequence[str], every: int, say: Callable[[str], None]) -> dict[str, Any]:
+    """Only the kills at writes of these subjects: ok, seed, syscalls, findings. Raises DemoFailed as `run_chaos` does."""
+    room = Path(tempfile.mkdtemp(prefix="liandong-chaos-"))
+    report = look_at_syscalls(room, seed, say, most=dict.fromkeys(subjects, ALL), every=every)
+    findings = [report.skipped] if report.skipped else report.findings
+    if findings:
+        findings = [*findings, f"stores and logs are kept in {room}"]
+    else:
+        shutil.rmtree(room, ignore_errors=True)
+    return {"ok": not findings, "seed": seed, "syscalls": report.as_json(), "findings": findings}
 
 
 def _in_room(room: Path, options: Options, say: Callable[[str], None]) -> Report:

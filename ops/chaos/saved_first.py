@@ -1,8 +1,8 @@
-"""The part of a chaos run that looks at system calls: the order of sync and answer, and a kill at every write.
+"""The part of a chaos run that looks at system calls: the order of sync and answer, and kills at every write.
 
-For: a small county of its own (embedded broker, SQLite, one village), one traced command, one traced hub, many killed commands.
+For: a small county of its own (ground.py), one traced command, and many killed commands and daemons on copies of it.
 May not: run where strace cannot (it says why and is skipped).
-Manual: docs/operating/chaos.md, "System calls".  Decision: docs/decisions/0141-at-every-write.md.
+Manual: docs/operating/chaos.md, "System calls".  Decisions: docs/decisions/0141-at-every-write.md, 0146.
 """
 
 from __future__ import annotations
@@ -11,44 +11,61 @@ import os
 import random
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge.config import read_config
+from ops.chaos import trials
 from ops.chaos.boundaries import Boundary, Outcome, answered_op, boundaries, kill_at
-from ops.chaos.order import check_command, check_hub
-from ops.chaos.staff import ITEM
+from ops.chaos.ground import Ground, applicant, prepare
+from ops.chaos.order import check_command
 from ops.chaos.syscalls import read_trace, recording, why_not
-from ops.demo import cast
-from ops.demo.processes import COMMAND, COMMAND_SECONDS_MAX, Daemon, DemoFailed, free_port, must
-from protocol import topics
+from ops.demo.processes import COMMAND, COMMAND_SECONDS_MAX, DemoFailed
 
 WORKERS = 2
-BOUNDARIES_MAX = 400  # more than any command makes; keeps a broken trace from running for hours
+CASE_ACCEPT = "case-accept"
+SUBJECTS = (CASE_ACCEPT, *trials.SUBJECTS)
+ALL = 1_000  # more than any of them makes; keeps a broken trace from running for days
+SAMPLE = {CASE_ACCEPT: ALL, **dict.fromkeys(trials.SUBJECTS, 6)}  # in a run of bad weather
 
 
 @dataclass
-class SyscallReport:
-    """skipped: why nothing was looked at, or "". at: boundaries of the command; tried, of which killed and saved whole."""
+class Kills:
+    """at: boundaries of one subject; tried, of which it was killed, and of which the kill came after the commit."""
 
-    skipped: str = ""
     at: int = 0
     tried: int = 0
     killed: int = 0
     saved: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        return {"boundaries": self.at, "tried": self.tried, "killed": self.killed, "saved": self.saved}
+
+
+@dataclass
+class SyscallReport:
+    """skipped: why nothing was looked at, or "". kills: by subject."""
+
+    skipped: str = ""
+    kills: dict[str, Kills] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        counts = {"boundaries": self.at, "tried": self.tried, "killed": self.killed, "saved": self.saved}
-        return {"skipped": self.skipped} if self.skipped else counts
+        if self.skipped:
+            return {"skipped": self.skipped}
+        return {subject: kills.as_json() for subject, kills in self.kills.items()}
 
 
-def look_at_syscalls(room: Path, seed: int, say: Callable[[str], None], *, most: int = BOUNDARIES_MAX) -> SyscallReport:
-    """All of it in the empty directory `room`. most: a sample of so many boundaries, drawn from the seed.
+def look_at_syscalls(
+    room: Path, seed: int, say: Callable[[str], None], *, most: dict[str, int] | None = None, every: int = 1
+) -> SyscallReport:
+    """All of it in the empty directory `room`.
 
+    Args:    most: subjects, and how many boundaries of each at most, drawn from the seed; SAMPLE unless named.
+             every: of the boundaries only every so many-th.
     Raises:  DemoFailed if the small county cannot be set up.
     """
     reason = why_not()
@@ -56,58 +73,58 @@ def look_at_syscalls(room: Path, seed: int, say: Callable[[str], None], *, most:
         say(f"system calls are not looked at: {reason}")
         return SyscallReport(skipped=reason)
     report = SyscallReport()
-    office = _small_county(room, report)
-    say("order of sync and receipt at the hub: " + ("; ".join(report.findings) or "right"))
-    env = {**os.environ, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    found = _boundaries_of_a_command(room, office, report, env)
-    report.at = len(found)
-    chosen = sorted(random.Random(f"boundaries {seed}").sample(range(len(found)), min(most, len(found))))
-    say(f"one `case accept` makes {len(found)} writes, syncs and renamings; killing it at {len(chosen)} of them")
-    with ThreadPoolExecutor(WORKERS) as pool:
-        outcomes = list(pool.map(lambda at: _kill(room, office, at, found[at], env), chosen))
-    for outcome in outcomes:
-        where = f"killed at {outcome.boundary.name} {outcome.boundary.nth}"
-        report.findings += [f"{where}: {text}" for text in outcome.findings]
-    report.tried, report.killed = len(outcomes), sum(outcome.killed for outcome in outcomes)
-    report.saved = sum(outcome.saved for outcome in outcomes)
+    (room / "ground").mkdir()
+    ground = prepare(room / "ground")
+    report.findings += ground.findings
+    say("order of sync and answer at hub and office: " + ("; ".join(ground.findings) or "right"))
+    for subject, limit in (SAMPLE if most is None else most).items():
+        found, kill = _calls(room, ground, subject, report)
+        chosen = _chosen(len(found), random.Random(f"boundaries {subject} {seed}"), limit, every)
+        say(f"{subject} makes {len(found)} writes, syncs and renamings; killing it at {len(chosen)} of them")
+        with ThreadPoolExecutor(WORKERS) as pool:
+            outcomes = list(pool.map(lambda at: kill(at, found[at]), chosen))  # noqa: B023 - consumed in this turn
+        report.kills[subject] = _count(subject, len(found), outcomes, report.findings)
     return report
+
+
+def _chosen(number: int, rng: random.Random, limit: int, every: int) -> list[int]:
+    places = range(rng.randrange(every), number, every)
+    return sorted(rng.sample(places, min(limit, len(places))))
+
+
+def _count(subject: str, at: int, outcomes: Sequence[Outcome], findings: list[str]) -> Kills:
+    for outcome in outcomes:
+        where = f"{subject} killed at {outcome.boundary.name} {outcome.boundary.nth}"
+        findings += [f"{where}: {text}" for text in outcome.findings]
+    killed = [outcome for outcome in outcomes if outcome.killed]
+    return Kills(at, len(outcomes), len(killed), sum(outcome.saved for outcome in killed))
+
+
+def _calls(
+    room: Path, ground: Ground, subject: str, report: SyscallReport
+) -> tuple[list[Boundary], Callable[[int, Boundary], Outcome]]:
+    """The boundaries of one subject, and the function that kills it at one."""
+    if subject == CASE_ACCEPT:
+        env = {**os.environ, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        found = _boundaries_of_a_command(room, ground.village, report, env)
+        return found, partial(_kill_command, room, ground.village, env)
+    found, plain = trials.calls_of(ground, subject, room / f"{subject}-calls")
+    report.findings += [f"{subject}, not killed: {text}" for text in plain.findings]
+    return found, partial(_kill_daemon, room, ground, subject)
+
+
+def _kill_command(room: Path, office: Path, env: dict[str, str], at: int, boundary: Boundary) -> Outcome:
+    copy = room / f"killed-{at:03d}"
+    return kill_at(boundary, accept_words(copy), office, copy, env)
+
+
+def _kill_daemon(room: Path, ground: Ground, subject: str, at: int, boundary: Boundary) -> Outcome:
+    return trials.trial(ground, subject, boundary, room / f"{subject}-{at:03d}")
 
 
 def accept_words(directory: Path) -> list[str]:
     """One `case accept` at the device in `directory`."""
-    applicant = ("--applicant", "申请人", "--id-number", cast.identity("19490312", "004"))
-    return [*COMMAND, "case", "accept", "--dir", str(directory), "--item", ITEM, *applicant, "--json"]
-
-
-def _small_county(room: Path, report: SyscallReport) -> Path:
-    """A county whose hub is traced while it takes one op; returns the village's directory, nothing running."""
-    hub, office = room / "hub", room / "village"
-    cast.write_items(room / "items.csv")
-    must("county", "init", "--dir", str(hub), "--county", cast.COUNTY, "--broker", f"mqtt://127.0.0.1:{free_port()}",
-         "--areas", str(cast.DATA / "areas.csv"), "--items", str(room / "items.csv"))  # fmt: skip
-    broker = Daemon("broker", [*COMMAND, "broker", "run", "--dir", str(hub)], room / "broker.log")
-    command = [*COMMAND, "hub", "run", "--dir", str(hub)]
-    plain = Daemon("hub", command, room / "hub.log")
-    traced = Daemon("hub", recording(room / "hub.trace", command), room / "hub.log")
-    try:
-        broker.start()
-        plain.start()
-        code = must("county", "enrol", "--dir", str(hub), "--office", cast.PU)["code"]
-        must("edge", "join", "--dir", str(office), "--code", code)
-        must("edge", "sync", "--dir", str(office))
-        plain.stop()
-        traced.start()
-        must("edge", "sync", "--dir", str(office))  # greetings are over before the op is sent
-        op = must(*accept_words(office)[len(COMMAND) : -1])["op"]
-        must("edge", "sync", "--dir", str(office))
-        if traced.stop() != 0:
-            report.findings.append("the traced hub did not end cleanly")
-    finally:
-        for daemon in (traced, plain, broker):
-            daemon.kill()
-    mailbox = topics.mailbox(bytes.fromhex(read_config(office).incarnation))
-    report.findings += [f"hub: {text}" for text in check_hub(read_trace(room / "hub.trace"), op, mailbox)]
-    return office
+    return [*COMMAND, "case", "accept", "--dir", str(directory), *applicant(4), "--json"]
 
 
 def _boundaries_of_a_command(room: Path, office: Path, report: SyscallReport, env: dict[str, str]) -> list[Boundary]:
@@ -128,8 +145,3 @@ def _boundaries_of_a_command(room: Path, office: Path, report: SyscallReport, en
     calls = read_trace(trace)
     report.findings += [f"case accept: {text}" for text in check_command(calls, op)]
     return boundaries(calls, copy)
-
-
-def _kill(room: Path, office: Path, at: int, boundary: Boundary, env: dict[str, str]) -> Outcome:
-    copy = room / f"killed-{at:03d}"
-    return kill_at(boundary, accept_words(copy), office, copy, env)

@@ -30,6 +30,7 @@ PROCESSES = ("broker", "hub", *OFFICES)
 DATABASE = "database"
 COUNTY = "county"  # the desk of the county's administrator
 SUPPLY_SECONDS = 120.0
+KILLED = -9  # how Python tells the end by SIGKILL
 
 
 class Stage:
@@ -122,7 +123,7 @@ class Stage:
                 try:
                     daemon.start()
                 except DemoFailed:
-                    if restart.is_alive():  # it failed before it was killed: that is a finding
+                    if daemon.process is None or daemon.process.poll() != KILLED:  # it failed by itself: a finding
                         restart.cancel()
                         raise
                 restart.join()

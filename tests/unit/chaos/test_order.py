@@ -69,8 +69,8 @@ def test_the_receipt_leaves_after_the_sync_of_the_hubs_log() -> None:
     leave = call("sendto", "socket:[3]", b"0 ld/space/box/down sealed")
     other = call("sendto", "socket:[3]", b"0 ld/space/another/down sealed")
     assert check_hub(parse(trace(leave, come, other, save, sync, leave)), OP, "box") == []
-    assert "left for the device" in check_hub(parse(trace(come, save, leave, sync, leave)), OP, "box")[0]
-    assert "left for the device" in check_hub(parse(trace(come, leave, save, sync, leave)), OP, "box")[0]
+    assert "left for the other side" in check_hub(parse(trace(come, save, leave, sync, leave)), OP, "box")[0]
+    assert "left for the other side" in check_hub(parse(trace(come, leave, save, sync, leave)), OP, "box")[0]
     assert check_hub(parse(trace(come, save, sync)), OP, "box") == ["no receipt left after the sync"]
     assert check_hub(parse(trace(save, sync, leave)), OP, "box") == ["the arrival of the envelope was not seen"]
 
