@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from edge import incarnation
 from ops.simulate import checks, equality, outcomes, raw
 from ops.simulate.faults.catalogue import NAMES
 from ops.simulate.findings import Findings
@@ -157,7 +158,8 @@ def _own_chance(seed: int) -> Iterator[None]:
     before, drawn = random.getstate(), random.Random(f"keys {seed}")
     random.seed(seed)
     try:
-        with mock.patch.object(os, "urandom", drawn.randbytes):
+        keys = mock.patch.dict(incarnation.renew.__kwdefaults__, random_bytes=drawn.randbytes)  # bound when it was read
+        with mock.patch.object(os, "urandom", drawn.randbytes), keys:
             yield
     finally:
         random.setstate(before)

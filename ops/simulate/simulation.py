@@ -178,7 +178,15 @@ class Simulation:
         county = self.hub.county
         answer = self.new_directory("answer").with_suffix(".ldb")
         try:
-            self.hub.do(lambda: hub_taking.take(county, file, answer_to=answer, now_ms=self.hub.clock.now_ms))  # type: ignore[arg-type]
+            self.hub.do(
+                lambda: hub_taking.take(
+                    county,  # type: ignore[arg-type]
+                    file,
+                    answer_to=answer,
+                    now_ms=self.hub.clock.now_ms,
+                    random_bytes=self.world.rng.randbytes,
+                )
+            )
         except LiandongError as error:
             self.world.note("stick refused", error.code)
         self.hub.wake()

@@ -7,6 +7,8 @@ of every group of faults; `liandong simulate` plays any run again.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +39,28 @@ def test_the_same_seed_is_the_same_run_and_another_is_not() -> None:
     first, again, other = (simulate(options(seed, chosen, 0.25)) for seed in (11, 11, 12))
     assert first.trace == again.trace != other.trace
     assert first.ops > 5 and first.clean and other.clean
+
+
+TRACE = """
+from ops.simulate.options import NOTHING_LOST, Options
+from ops.simulate.run import simulate
+
+faults = ("drop", "clone", "edge_restored", "duplicate_acceptance")
+print(simulate(Options(11, 3, 0.2, faults, NOTHING_LOST)).trace)
+"""
+
+
+def test_the_trace_does_not_depend_on_the_order_of_sets() -> None:
+    """Method: the same run in two processes that hash text and bytes differently; new keys of restored machines too."""
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", TRACE], env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, text=True
+        )
+        for seed in ("1", "7")
+    ]
+    traces = {run.communicate(timeout=120)[0] for run in runs}
+    assert len(traces) == 1 and len(traces.pop().strip()) == 64
+    assert not any(run.returncode for run in runs)
 
 
 @pytest.mark.timeout(600)
