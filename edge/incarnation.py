@@ -84,20 +84,22 @@ def renew(
     *,
     why: str,
     now_ms: int,
+    again: bool = False,
     random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> DeviceKeys:
     """Go on under new keys; safe to repeat after any crash. A device that is being renewed already stays as it is.
 
-    Args:    why: RESTORED, COPIED or REBUILT, for people.
+    Args:    why: RESTORED, COPIED or REBUILT, for people. again: also if it is being renewed (see `draw_again`).
     Returns: the keys that count from now on.
     """
     config, old = read_config(directory), read_keys(directory)
-    if config.state == RENEWING and config.incarnation == old.incarnation.hex():
+    path = directory / NEXT_NAME
+    begun = path.exists()
+    if config.state == RENEWING and config.incarnation == old.incarnation.hex() and not (again or begun):
         with store.write(reserve=True) as tx:
             delete_meta(tx, DUE)
         return old
-    path = directory / NEXT_NAME
-    if not path.exists():
+    if not begun:
         write_durably(path, _draw(store, reference, old, random_bytes).to_bytes(), mode=PRIVATE)
     fresh = DeviceKeys.from_bytes(path.read_bytes())
     with store.write(reserve=True) as tx:
@@ -105,6 +107,14 @@ def renew(
     _switch(directory, old, fresh)
     log.warning("device %s goes on as %s (%s)", old.incarnation.hex(), fresh.incarnation.hex(), why)
     return fresh
+
+
+def draw_again(directory: Path, store: Store, reference: Reference, *, now_ms: int) -> DeviceKeys:
+    """Other keys for a device that waits for the county: another copy of this disk has joined with the ones it drew, or
+    an earlier device has their part of case numbers. Nobody can tell the copies' ops apart by them."""
+    with store.read() as tx:
+        waiting = renewal(tx)
+    return renew(directory, store, reference, why=waiting[0] if waiting else COPIED, now_ms=now_ms, again=True)
 
 
 def settle(directory: Path, store: Store, reference: Reference, *, now_ms: int) -> None:

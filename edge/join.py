@@ -34,7 +34,7 @@ from edge.identity import (
     write_card,
     write_keys,
 )
-from edge.reference import take_document
+from edge.reference import Reference, take_document
 from edge.schema import COMPONENT
 from edge.staff import FIRST_ACCOUNT, add_row, any_account
 from protocol import keys as device_keys
@@ -47,7 +47,9 @@ from protocol.trust import HubCard, Trust, fingerprint, spoken
 
 CONNECT_S = 15.0  # without a connection for so long a person is told
 PART_TAKEN = "device_part_taken"  # the hub's word for keys whose case numbers could equal an earlier device's
-PART_TRIES = 4
+KEYS_TAKEN = "keys_taken"  # and for keys that a device has already: this disk is a copy of that one's
+DRAW_AGAIN = frozenset({PART_TAKEN, KEYS_TAKEN})
+DRAW_TRIES = 4
 ASK_AGAIN_S = 5.0  # between two sendings of the request: the broker may drop one
 DOMAIN_MARK = b"liandong code mark v1"
 _T = TypeVar("_T")
@@ -126,7 +128,7 @@ def finish(directory: Path, answer_blob: bytes, clock: Clock) -> Joined:
     trust = Trust.of(card)
     answer = open_answer(answer_blob, keys=keys, trust=trust)
     if answer.refused:
-        _note_refusal(directory, config, answer)
+        _note_refusal(directory, config, answer, trust, clock)
         raise JoinRefused(
             f"The hub refused this device: {answer.reason or answer.refused}.",
             f"县中心拒绝了本设备入网：{answer.reason or answer.refused}",
@@ -138,13 +140,16 @@ def finish(directory: Path, answer_blob: bytes, clock: Clock) -> Joined:
     return joined(directory)
 
 
-def _note_refusal(directory: Path, config: Config, answer: JoinAnswer) -> None:
+def _note_refusal(directory: Path, config: Config, answer: JoinAnswer, trust: Trust, clock: Clock) -> None:
     """Leave the directory so that the next try can be another one."""
     if config.state == RENEWING:
-        with open_store(directory / STORE_NAME) as store, store.write() as tx:
-            incarnation.refused(tx, answer.reason or answer.refused)
-        write_config(directory, replace(config, code_mark=""))
-    elif answer.refused == PART_TAKEN and config.state == JOINING:
+        with open_store(directory / STORE_NAME) as store:
+            if answer.refused in DRAW_AGAIN:  # what was signed with these keys stays in the outbox as it is
+                incarnation.draw_again(directory, store, Reference(trust), now_ms=clock.now_ms())
+            with store.write() as tx:
+                incarnation.refused(tx, answer.reason or answer.refused)
+        write_config(directory, replace(read_config(directory), code_mark=""))
+    elif answer.refused in DRAW_AGAIN and config.state == JOINING:
         (directory / CONFIG_NAME).unlink()
         (directory / KEYS_NAME).unlink()  # nothing was signed with them yet; the next try draws others
 
@@ -161,13 +166,13 @@ def join_by_broker(directory: Path, code_text: str, clock: Clock, *, card: HubCa
 
     Raises:  as `prepare` and `finish`; TransportError (`offline`) if no hub answers in time: run it again later.
     """
-    for _ in range(PART_TRIES):
+    for _ in range(DRAW_TRIES):
         try:
             return _join_once(directory, code_text, clock, card=card, timeout_s=timeout_s)
         except JoinRefused as error:
-            if error.facts.get("reason") != PART_TAKEN or read_state(directory) == RENEWING:
+            if error.facts.get("reason") not in DRAW_AGAIN:
                 raise
-            log.info("another device of the office has this part of case numbers; drawing other keys")
+            log.info("another device has these keys, or this part of case numbers; other keys were drawn")
     return _join_once(directory, code_text, clock, card=card, timeout_s=timeout_s)
 
 

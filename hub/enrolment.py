@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from conflict.numbers import device_part
 from hub import broker_accounts, documents, notices, refusals, schema
 from hub.config import Config
-from hub.errors import CodeExpired, CodeUnknown, CodeUsed, DevicePartTaken, UnknownDevice, UnknownOffice
+from hub.errors import CodeExpired, CodeUnknown, CodeUsed, DevicePartTaken, KeysTaken, UnknownDevice, UnknownOffice
 from hub.turn import take_turn
 from protocol import topics
 from protocol.carriers.accounts import join_account
@@ -210,9 +210,8 @@ def _redeem(tx: Connection, roster: Roster, request: JoinRequest, incarnation: b
     if now_ms > row.expires_ms:
         raise CodeExpired("The code has expired; ask for a new one.", "该入网码已过期，请重新申请。")
     known_office(roster, request.office)
-    device = roster.device(incarnation)
-    if device is not None:
-        raise CodeUsed("These keys already belong to a device of the county.", "该设备密钥已登记，请重新生成。")
+    if roster.device(incarnation) is not None:
+        raise KeysTaken("These keys already belong to a device of the county.", "该设备密钥已登记，请重新生成。")
     _need_own_part(roster, request.office, incarnation)
     tx.execute(update(schema.code).where(schema.code.c.hash == mark).values(used_ms=now_ms, device=incarnation))
     return False

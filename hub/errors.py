@@ -58,6 +58,12 @@ class CodeUsed(RemoteProtocolError):
     code = "code_used"
 
 
+class KeysTaken(RemoteProtocolError):
+    """A joining machine whose keys belong to a device of the county: a copy of that one's disk; it draws new keys."""
+
+    code = "keys_taken"
+
+
 class CodeExpired(RemoteProtocolError):
     """A join request with a code whose time is over."""
 

@@ -19,14 +19,15 @@ from hub.turn import take_turn
 from protocol.enrol import JoinRequest
 from protocol.errors import RemoteProtocolError
 from protocol.keys import DeviceKeys, incarnation_of
-from protocol.roster import ACTIVE, FROZEN, Device, Roster
+from protocol.roster import ACTIVE, FROZEN, REVOKED, Device, Roster
 from protocol.succession import check_succession, peek_old
 
 FOLLOWED = "hub.followed."  # and the old name in hex: who follows it
 
 
 def admit(tx: Connection, shelf: Shelf, keys: DeviceKeys, request: JoinRequest, *, now_ms: int) -> enrolment.Admission:
-    """Answer a succession whose seal and signature of the new keys held. The same machine asking again is answered again.
+    """Answer a succession whose seal and signature of the new keys held. The same machine asking again is answered again,
+    also by a hub that was put back from a backup and knows it from the roster only.
 
     The old name is frozen: ops under it that still come are kept and counted, and nobody else may follow it.
     """
@@ -35,15 +36,15 @@ def admit(tx: Connection, shelf: Shelf, keys: DeviceKeys, request: JoinRequest, 
     fresh = incarnation_of(request.sign_public, request.seal_public, request.suite)
     try:
         old = _old(shelf.roster, request)
-        before = get_meta(tx, FOLLOWED + old.incarnation.hex())
-        if before != fresh:
+        again = get_meta(tx, FOLLOWED + old.incarnation.hex()) == fresh or _is_named(shelf.roster, fresh, old.office)
+        if not again:
             _need_free(tx, shelf.roster, old, fresh, now_ms)
     except RemoteProtocolError as error:
         return enrolment.turn_away(tx, request, fresh, error, now_ms=now_ms)
-    if before != fresh:
+    if not again:
         put_meta(tx, FOLLOWED + old.incarnation.hex(), fresh)
         _follow(tx, shelf, keys, old, enrolment.device_of(request, fresh, now_ms), now_ms)
-    return enrolment.let_in(request, fresh, new=before != fresh, now_ms=now_ms)
+    return enrolment.let_in(request, fresh, new=not again, now_ms=now_ms)
 
 
 def _old(roster: Roster, request: JoinRequest) -> Device:
@@ -52,6 +53,12 @@ def _old(roster: Roster, request: JoinRequest) -> Device:
         raise SuccessionRefused("The roster names no such device of this office.", "名册中没有该机构的这台设备。")
     check_succession(request, old)
     return old
+
+
+def _is_named(roster: Roster, fresh: bytes, office: str) -> bool:
+    """Whether these very keys are a device of the office already, whose answer was lost."""
+    device = roster.device(fresh)
+    return device is not None and device.office == office and device.state != REVOKED
 
 
 def _need_free(tx: Connection, roster: Roster, old: Device, fresh: bytes, now_ms: int) -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from edge.errors import JoinRefused
 from edge.identity import write_keys
-from edge.join import finish, prepare
+from edge.join import DRAW_TRIES, finish, prepare
 from edge.stick import export as edge_export
 from edge.stick import taking as edge_taking
 from hub import enrolment
@@ -141,21 +141,28 @@ class Simulation:
     def join_anew(self, machine: EdgeMachine) -> bool:
         """A person brings a new code to a device that has new keys: `edge join --code` in the same directory.
 
-        Returns: False if the county refuses: another copy of this disk has joined with the same new keys.
+        Returns: False if the county refuses.
         """
         made = self.hub.do(lambda: self._code(machine.office))
         if made is None or self.hub.county is None:
             return True
         machine.stop()
+        try:
+            return any(self._join_once(machine, made) for _ in range(DRAW_TRIES))
+        finally:
+            machine.start()
+
+    def _join_once(self, machine: EdgeMachine, made: EnrolCode) -> bool:
+        """One question with this code; a refused device has drawn other keys where that helps."""
+        assert self.hub.county is not None
         _config, _code, keys = prepare(machine.directory, made.to_text(), self.hub.county.card)
         answer = self.hub.do(lambda: self._admit(keys, made))
         try:
             if answer is not None:
                 finish(machine.directory, answer, machine.clock.as_edge_clock())
-        except JoinRefused:
+        except JoinRefused as error:
+            self.world.note("not admitted", machine.name, error.facts["reason"])
             return False
-        finally:
-            machine.start()
         return True
 
     def carry_by_stick(self, machine: EdgeMachine, *, damaged: bool = False, delay_ms: int = 0) -> None:

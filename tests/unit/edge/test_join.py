@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edge import join
+from edge import incarnation, join, outbox
 from edge.clock import machine_clock
 from edge.config import read_config
 from edge.errors import AlreadyJoined, JoinRefused, NotANode
 from edge.identity import read_account, read_keys
+from edge.main import Node, open_node, sync_once
 from edge.main import join as join_over_broker
-from edge.main import open_node, sync_once
 from edge.service import Application
 from hub import enrolment
 from hub.config import write_config as write_hub_config
@@ -55,6 +55,31 @@ def test_files_are_exchanged_and_a_case_can_be_entered(county: County, tmp_path:
     with open_node(tmp_path, hands.clock()) as node:
         saved = node.service.accept(node.staff.check(), Application("JF-1", "张三", GOOD_ID))
         assert saved.status == "accepted"
+
+
+@pytest.mark.parametrize("reason", sorted(join.DRAW_AGAIN))
+def test_a_copy_whose_new_keys_another_has_draws_others_and_keeps_its_ops(
+    village: Node, county: County, hands: Hands, reason: str
+) -> None:
+    """A disk was copied after the device had taken new keys and before the county knew them; the other copy joined first."""
+    renewed = incarnation.renew(
+        village.directory, village.store, village.reference, why=incarnation.COPIED, now_ms=NOW_MS
+    )
+    with open_node(village.directory, hands.clock()) as node:
+        saved = node.service.accept(node.staff.check(), Application("JF-1", "张三", GOOD_ID))
+    join.prepare(village.directory, code_of(county), county.card)
+    with pytest.raises(JoinRefused):
+        join.finish(village.directory, answer_for(county, renewed, refused=reason), hands.clock())
+    _config, _code, drawn = join.prepare(village.directory, code_of(county), county.card)  # the code is still good
+    assert drawn.incarnation != renewed.incarnation
+    with open_node(village.directory, hands.clock()) as node, node.store.read() as tx:
+        assert "needs_code" in {one["code"] for one in node.status()["banners"]}
+        assert [entry.op.hex() for entry in outbox.entries(tx, ["pending"])] == [saved.op]
+        assert list(incarnation.names(tx)) == [village.keys.incarnation, renewed.incarnation, drawn.incarnation]
+    join.finish(village.directory, answer_for(county, drawn), hands.clock())
+    with open_node(village.directory, hands.clock()) as node:
+        shown = {one["code"] for one in node.status()["banners"]}
+        assert node.config.state == "joined" and not shown & {"renewing", "needs_code"}
 
 
 def test_secrets_are_for_the_owner_only(county: County, tmp_path: Path, hands: Hands) -> None:

@@ -86,6 +86,13 @@ def test_same_machine_asking_again_is_answered_again(county: County) -> None:
     assert county.shelf.version("roster") == 2
 
 
+def test_a_copy_of_a_device_is_asked_for_other_keys_and_its_code_stays_good(county: County) -> None:
+    taken = enrol(county, VILLAGE, seed=1).keys
+    made = code(county)
+    assert ask(county, taken, made.code.secret).refused == "keys_taken"
+    assert ask(county, keys_of(VILLAGE, 2), made.code.secret).refused == ""
+
+
 @pytest.mark.parametrize(("later_ms", "said"), [(CODE_VALID_MS, ""), (CODE_VALID_MS + 1, "code_expired")])
 def test_code_expires_on_the_instant(county: County, later_ms: int, said: str) -> None:
     made = code(county)

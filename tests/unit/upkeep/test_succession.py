@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from conflict.ledger.meta import delete_meta
 from conflict.numbers import device_part
 from hub import enrolment, notices, refusals, succession
 from hub.init import County
@@ -64,6 +65,20 @@ def test_one_machine_follows_and_nobody_after_it(county: County) -> None:
     assert "succession_refused" in told(county)
     with county.store.read() as tx:
         assert refusals.listed(tx)[0].code == "succession_refused"
+
+
+def test_a_hub_that_was_put_back_answers_the_follower_again(county: County) -> None:
+    """It knows from the roster that these keys are a device of the office, and no more who followed whom."""
+    old, first = enrol(county, VILLAGE, seed=1).keys, fresh(2)
+    assert follow(county, first, old).refused == ""
+    with county.store.write() as tx:
+        delete_meta(tx, succession.FOLLOWED + old.incarnation.hex())
+    assert follow(county, first, old).refused == ""
+    assert follow(county, fresh(3), old).refused == "succession_refused"
+    with county.store.write() as tx:
+        enrolment.set_state(tx, county.shelf, county.keys, first.incarnation, REVOKED, staff="周强", now_ms=NOW)
+    assert follow(county, first, old).refused == "succession_refused"
+    assert states(county) == {old.incarnation: FROZEN, first.incarnation: REVOKED}
 
 
 @pytest.mark.parametrize("state", [FROZEN, REVOKED])
