@@ -2,8 +2,8 @@
 
 For: the keyed blind index over open cases, candidates for mistyped numbers, the list that an administrator works on.
 May not: keep a plain identity number; void or link anything by itself; hold up a receipt: cases are looked at after the
-commit that took them, soon, in portions.
-Manual: docs/operating/hub.md, "Duplicates".  Decision: docs/decisions/0084-duplicates-after-the-receipt.md.
+commit that took them, soon, in portions; say twice what a case says already.
+Manual: docs/operating/hub.md, "Duplicates".  Decisions: 0084 (after the receipt), 0101 (after a restore).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from conflict import duplicates
 from conflict.duplicates import Applicant, Likeness, Verdict
 from conflict.kinds import FINAL, OPENING, OpKind
 from conflict.ledger.statements import insert_new, steps
-from conflict.ledger.views import view
+from conflict.ledger.views import ops_of, view
 from hub import schema
 from hub.errors import UnknownEntry
 from protocol.op import Op
@@ -83,7 +83,7 @@ def look(tx: Connection, key: bytes, cases: Iterable[bytes], *, now_ms: int) -> 
         tokens = _tokens(key, mine)
         for other in _met(tx, tokens, case):
             suspicion = _compared(mine, view(tx, other))
-            if suspicion is not None and _put(tx, suspicion, now_ms):
+            if suspicion is not None and _put(tx, suspicion, _judged(mine, other), now_ms):
                 found.append(suspicion)
         insert_new(tx, schema.blind, [{"case_id": case, "token": token} for token in tokens])
     return found
@@ -152,15 +152,28 @@ def _compared(mine: CaseView, other: CaseView) -> Suspicion | None:
     return None if likeness.verdict is Verdict.DIFFERENT else Suspicion(mine.case, other.case, likeness)
 
 
-def _put(tx: Connection, suspicion: Suspicion, now_ms: int) -> bool:
-    """Put a pair on the list; False if it is there already, decided or not."""
+def is_told(tx: Connection, hub: bytes, case: bytes, other: bytes) -> bool:
+    """Whether the hub has said in this case that `other` seems to be the same: a hub that was put back from a backup has
+    forgotten its list, and gets back what it said from the offices."""
+    return any(op.device == hub and op.body.get("duplicate") == other for op in ops_of(tx, case))
+
+
+def _judged(case: CaseView, other: bytes) -> str:
+    """What a person has decided about this pair, by the case's own facts; "" if nothing. A linked case is over."""
+    distinct = (entry["other"] for entry in case.duplicates if entry["judged"] == OpKind.DECLARE_DISTINCT)
+    return DISTINCT if other in distinct else ""
+
+
+def _put(tx: Connection, suspicion: Suspicion, decision: str, now_ms: int) -> bool:
+    """Put a pair on the list; False if nobody need look at it: it is there already, or decided."""
     one, other = sorted((suspicion.case, suspicion.other))
     known = select(schema.duplicate.c.id).where(schema.duplicate.c.one == one, schema.duplicate.c.other == other)
     if tx.scalar(known) is not None:
         return False
     row = {"one": one, "other": other, "certain": int(suspicion.certain), "at_ms": now_ms}
-    tx.execute(insert(schema.duplicate).values(**row, decision="", staff="", decided_ms=0))
-    return True
+    decided_ms = now_ms if decision else 0
+    tx.execute(insert(schema.duplicate).values(**row, decision=decision, staff="", decided_ms=decided_ms))
+    return not decision
 
 
 def _applicant(case: CaseView) -> Applicant:

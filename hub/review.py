@@ -19,7 +19,7 @@ from conflict.explain import explain
 from conflict.kinds import FINAL, OpKind, Role
 from conflict.ledger import views
 from conflict.powers import allowed
-from hub import duplicates
+from hub import duplicates, state
 from hub.enrolment import known_office
 from hub.errors import UnknownConflict
 from hub.init import County
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from protocol.op import Op
 
 PAGE = 500  # rows read at once
+RESTORED_WAIT_MS = 86_400_000  # every office that is at work has been compared by then (decision 0100)
 PORTION = 50  # cases that one look for duplicates handles in one transaction
 
 
@@ -141,16 +142,21 @@ def declare_distinct(county: County, number: int, *, reason: str, staff: str, no
 def look_for_duplicates(county: County, *, now_ms: int) -> int:
     """Look at a portion of the cases whose applicant is new or changed; both offices are told of what is found.
 
+    For a day after the hub was put back from a backup it waits: the offices bring back what it had said and what people
+    had decided.
+
     Returns: how many cases were looked at; 0 when there is nothing to do.
     """
     with county.store.read() as tx:
-        if not duplicates.due(tx, limit=1):
+        if not duplicates.due(tx, limit=1) or 0 <= now_ms - state.began_anew_ms(tx) < RESTORED_WAIT_MS:
             return 0
     with county.store.write() as tx:
         work = _work(county, tx, now_ms)
         cases = duplicates.due(tx, limit=PORTION)
         for suspicion in duplicates.look(tx, county.blind_key, cases, now_ms=now_ms):
             for mine, theirs in ((suspicion.case, suspicion.other), (suspicion.other, suspicion.case)):
+                if duplicates.is_told(tx, county.keys.incarnation, mine, theirs):
+                    continue
                 other = views.view(tx, theirs)
                 office = county.shelf.roster.office(other.opener_office)
                 text = duplicates.words(suspicion, other, office.name if office else other.opener_office)

@@ -14,6 +14,7 @@ from hub import lineage
 from protocol.errors import StoreError
 
 EPOCH = "hub.epoch"
+ANEW = "hub.began_anew"  # when an epoch followed another one, ms: this store had been put back from a backup
 
 
 def new_epoch(tx: Connection, random: bytes, *, now_ms: int) -> None:
@@ -21,6 +22,8 @@ def new_epoch(tx: Connection, random: bytes, *, now_ms: int) -> None:
     held = get_meta(tx, EPOCH)
     epoch = lineage.next_epoch(tx, bytes(held[0]) if held else None, random, now_ms=now_ms)
     put_meta(tx, EPOCH, [epoch, now_ms])
+    if held:
+        put_meta(tx, ANEW, now_ms)
 
 
 def epoch_of(tx: Connection) -> bytes:
@@ -31,6 +34,11 @@ def epoch_of(tx: Connection) -> bytes:
 def epoch_since_ms(tx: Connection) -> int:
     """When the epoch began, ms since 1970 UTC."""
     return _epoch(tx)[1]
+
+
+def began_anew_ms(tx: Connection) -> int:
+    """When this hub was last put back from a backup, ms since 1970 UTC; 0 if it never was."""
+    return int(get_meta(tx, ANEW, 0))
 
 
 def _epoch(tx: Connection) -> tuple[bytes, int]:

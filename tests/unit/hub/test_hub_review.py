@@ -12,7 +12,7 @@ import pytest
 from conflict.fold import fold
 from conflict.ledger.receipts import outcomes_of
 from conflict.ledger.views import list_views, view
-from hub import admin, duplicates, enrolment, review, schema
+from hub import admin, duplicates, enrolment, review, schema, state
 from hub.errors import UnknownConflict, UnknownEntry, UnknownOffice
 from hub.init import County
 from hub.transaction import Work
@@ -138,6 +138,30 @@ def test_finding_again_tells_nobody_again(county: County) -> None:
         duplicates.mark_due(tx, [first, second], now_ms=NOW)
     assert review.look_for_duplicates(county, now_ms=NOW) == 2
     assert len(review.list_duplicates(county)) == 1 and len(ops_in(county, FAR)) == 2
+
+
+def forget_list(county: County) -> None:
+    """As a hub that was put back: its list is gone, its own ops have come back from the offices."""
+    with county.store.write() as tx:
+        tx.execute(schema.duplicate.delete())
+        tx.execute(schema.blind.delete())
+        state.new_epoch(tx, b"12345678", now_ms=NOW)
+
+
+@pytest.mark.parametrize("decided", [False, True])
+def test_a_restored_hub_waits_and_says_nothing_twice(county: County, decided: bool) -> None:
+    first, second = pair(county)
+    if decided:
+        (entry,) = review.list_duplicates(county)
+        review.declare_distinct(county, entry["id"], reason="两处房屋", staff="周强", now_ms=NOW)
+    before = ops_in(county, FAR)
+    forget_list(county)
+    with county.store.write() as tx:
+        duplicates.mark_due(tx, [first, second], now_ms=NOW)
+    assert review.look_for_duplicates(county, now_ms=NOW + review.RESTORED_WAIT_MS - 1) == 0
+    assert review.look_for_duplicates(county, now_ms=NOW + review.RESTORED_WAIT_MS) == 2
+    assert len(review.list_duplicates(county)) == (0 if decided else 1)
+    assert ops_in(county, FAR) == before
 
 
 def test_one_is_kept_and_the_other_linked(either: County) -> None:
