@@ -26,7 +26,7 @@ from edge.words import CaseWords
 from protocol import topics
 from protocol.errors import RemoteProtocolError, TransportError
 from protocol.keys import DeviceKeys
-from protocol.link import CompareArrived, EdgeLink, Event, ProblemArrived, StreamArrived, WelcomeArrived
+from protocol.link import CompareArrived, EdgeLink, Event, ProblemArrived, ShowArrived, StreamArrived, WelcomeArrived
 from protocol.messages import Compare, Problem
 from protocol.roster import Device
 from protocol.trust import Trust, fingerprint
@@ -105,6 +105,8 @@ class SyncLoop(Conversation):
             link.stream_committed(event.epoch, event.last)
         elif isinstance(event, WelcomeArrived):
             self._welcome(event)
+        elif isinstance(event, ShowArrived):
+            link.show(self._source.papers(event.ranges))
         elif isinstance(event, CompareArrived):
             self._compare(link, event)
         elif isinstance(event, ProblemArrived):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from hub import notices, state, streams
+from hub import notices, recovery, state, streams
 from protocol.roster import Device
 
 EPOCH_MS_MIN = 600_000  # an epoch lasts at least 10 minutes
@@ -29,6 +29,7 @@ def settle_ahead(
     fresh = now_ms - state.epoch_since_ms(tx) >= EPOCH_MS_MIN
     if fresh:
         state.new_epoch(tx, random_bytes(8), now_ms=now_ms)
+        recovery.begin(tx, now_ms=now_ms)
     notices.tell(
         tx,
         code="hub_restored" if fresh else "device_ahead",

@@ -15,7 +15,7 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +33,7 @@ ITERATIONS = 101  # what mosquitto_passwd writes; 500 machines that reconnect at
 ITERATIONS_MAX = 100_000  # a file that asks for more would stall the embedded broker
 SALT_BYTES = 12
 HASH_BYTES = 64
+DOMAIN_DEVICE = b"liandong broker account v1"
 LOCK_S = 10.0
 _USER = re.compile(r"[a-z0-9-]{1,64}")
 _LINE = re.compile(r"([a-z0-9-]{1,64}):(\$7\$[0-9]{1,6}\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+)")
@@ -41,6 +42,26 @@ _LINE = re.compile(r"([a-z0-9-]{1,64}):(\$7\$[0-9]{1,6}\$[A-Za-z0-9+/=]+\$[A-Za-
 def new_password() -> str:
     """160 random bits, base32 in lower case: 32 characters that need no quoting anywhere."""
     return base64.b32encode(secrets.token_bytes(20)).decode("ascii").lower()
+
+
+def device_password(secret: bytes, incarnation: bytes) -> str:
+    """The broker password of a device, always the same for the same hub and device: an account that was lost with a
+    restore can be made again, and the device need not be told (decision 0109).
+
+    Args:    secret: 32 bytes that only the hub has.
+    """
+    mark = hmac.digest(secret, DOMAIN_DEVICE + incarnation, "sha256")
+    return base64.b32encode(mark[:20]).decode("ascii").lower()
+
+
+def settle(directory: Path, wanted: Mapping[str, str], unwanted: Iterable[str]) -> None:
+    """Add the accounts of `wanted` (user to password) that are missing and take `unwanted` away; all others stay."""
+    with _changing(directory) as accounts:
+        for user, password in wanted.items():
+            if user not in accounts:
+                accounts[user] = hash_password(password)
+        for user in unwanted:
+            accounts.pop(user, None)
 
 
 def write_password(directory: Path, user: str, password: str) -> None:

@@ -64,12 +64,15 @@ def load_items(path: Path) -> list[Item]:
     return items
 
 
-def number_versions(items: Iterable[Item], published: Mapping[str, Item], *, from_ms: int) -> list[Item]:
+def number_versions(
+    items: Iterable[Item], published: Mapping[str, Item], *, from_ms: int, at_least: int = 1
+) -> list[Item]:
     """The items with `version` and `from_ms`: unchanged ones keep theirs, changed ones get the next number.
 
     Args:    published: newest published form of each code ever published, also of codes no longer offered, so that a
              code that comes back goes on counting.
              from_ms: when changed items take effect, ms since 1970 UTC.
+             at_least: the lowest number for a changed item; higher in a county whose hub was put back from a backup.
     """
     numbered = []
     for item in items:
@@ -77,7 +80,8 @@ def number_versions(items: Iterable[Item], published: Mapping[str, Item], *, fro
         if before is not None and {**item, "version": before["version"], "from_ms": before["from_ms"]} == before:
             numbered.append(before)
         else:
-            numbered.append({**item, "version": before["version"] + 1 if before else 1, "from_ms": from_ms})
+            following = max(at_least, before["version"] + 1 if before else 1)
+            numbered.append({**item, "version": following, "from_ms": from_ms})
     return numbered
 
 

@@ -18,9 +18,9 @@ from sqlalchemy import Connection, delete, func, select
 from conflict.calendar import Calendar
 from conflict.ledger import meta
 from conflict.ledger import schema as ledger
-from conflict.ledger.statements import put
+from conflict.ledger.statements import insert_new
 from conflict.terms import terms_of
-from hub import catalogue, schema
+from hub import catalogue, era, schema
 from hub.turn import take_turn
 from protocol import canonical
 from protocol.chunks import CHUNK_BYTES
@@ -44,13 +44,15 @@ class Shelf:
         self._wholes: dict[str, bytes] = {}
         self._changes: dict[tuple[int, int], bytes] = {}  # roster: (base, version) -> signed document
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+        self.era = era.Era()
         self.roster = Roster(trust.county)
         self.items: dict[str, catalogue.Item] = {}
         self.terms: dict[tuple[str, int], dict[str, Any]] = {}
         self.calendar = Calendar()
 
     def refresh(self, tx: Connection) -> bool:
-        """Take over what was published since. True if anything was. Three small rows are read."""
+        """Take over what was published since. True if anything was. Four small rows are read."""
+        self.era = era.read(tx)
         query = select(ledger.documents.c.kind, func.max(ledger.documents.c.version)).group_by(ledger.documents.c.kind)
         newer = {kind: version for kind, version in tx.execute(query) if version != self._versions.get(kind)}
         for kind, version in newer.items():
@@ -72,6 +74,7 @@ class Shelf:
         """Publish the next roster version with what `change` puts into it. Raises InputError if it grew too large."""
         take_turn(tx)
         self.refresh(tx)
+        self.roster.go_on_from(self.era.documents)
         change(self.roster)
         self._publish(tx, keys, self.roster.publish(now_ms))
 
@@ -84,9 +87,16 @@ class Shelf:
         """
         take_turn(tx)
         self.refresh(tx)
-        numbered = catalogue.number_versions(items, self._newest_items(tx), from_ms=now_ms)
+        numbered = catalogue.number_versions(
+            items, self._newest_items(tx), from_ms=now_ms, at_least=max(1, self.era.items)
+        )
         if numbered == list(self.items.values()):
             return self._versions["catalogue"]
+        self.keep_items(tx, numbered, now_ms=now_ms)
+        return self._publish_next(tx, keys, "catalogue", {"items": numbered}, now_ms)
+
+    def keep_items(self, tx: Connection, items: Iterable[catalogue.Item], *, now_ms: int) -> None:
+        """Keep these versions of items, so that terms of cases that rest on them are known; those kept stay as they are."""
         rows = [
             {
                 "code": item["code"],
@@ -94,28 +104,43 @@ class Shelf:
                 "item": canonical.encode(item),
                 "since_ms": now_ms,
             }
-            for item in numbered
+            for item in items
         ]
-        put(tx, schema.item_version, rows, keep=("since_ms",))
-        return self._publish_next(tx, keys, "catalogue", {"items": numbered}, now_ms)
+        insert_new(tx, schema.item_version, rows)
 
     def publish_calendar(self, tx: Connection, keys: DeviceKeys, content: Mapping[str, Any], *, now_ms: int) -> int:
         """Publish a calendar as the next version; an unchanged one is not published again. Returns the version."""
         take_turn(tx)
         self.refresh(tx)
-        held = self._wholes.get("calendar")
-        if held is not None and open_document(held, self._trust).content == content:
+        if self.content("calendar") == content:
             return self._versions["calendar"]
         return self._publish_next(tx, keys, "calendar", dict(content), now_ms)
+
+    def publish_again(self, tx: Connection, keys: DeviceKeys, kind: str, content: Any, *, now_ms: int) -> int:
+        """Publish a catalogue or calendar that an earlier era had published, as the next version. Returns the version."""
+        take_turn(tx)
+        self.refresh(tx)
+        return self._publish_next(tx, keys, kind, content, now_ms)
+
+    def read_terms(self, tx: Connection) -> None:
+        """Read the terms of all item versions again, after `keep_items`."""
+        rows = tx.execute(select(schema.item_version))
+        self.terms = {(row.code, row.version): terms_of(canonical.decode(row.item)) for row in rows}
+
+    def content(self, kind: str) -> Any:
+        """What was published of a kind; None if nothing was."""
+        held = self._wholes.get(kind)
+        return None if held is None else open_document(held, self._trust).content
 
     def offers(self, held: Mapping[str, int]) -> list[list[Any]]:
         """[kind, version, base_version, sha256, size] of what brings a holder of these versions up to date."""
         rows: list[list[Any]] = []
         for kind in KINDS:
             version, mine = self._versions[kind], held.get(kind, 0)
-            if kind not in self._wholes or mine == version:
-                continue
-            base = mine if kind == "roster" and 0 < mine < version else 0
+            if kind not in self._wholes or mine >= version:
+                continue  # a holder of a higher version has what we lost: hub/recall.py asks for it
+            foreign = self.era.lost(kind, mine)  # changes would rest on a content that is not ours
+            base = mine if kind == "roster" and mine > 0 and not foreign else 0
             blob = self._change(base) if base else self._wholes[kind]
             rows.append([kind, version, base, self._keep(blob), len(blob)])
         return rows
@@ -136,10 +161,7 @@ class Shelf:
             self.roster = Roster.of(document.county, document)
         elif document.kind == "catalogue":
             self.items = catalogue.by_code(document.content["items"])
-            self.terms = {
-                (row.code, row.version): terms_of(canonical.decode(row.item))
-                for row in tx.execute(select(schema.item_version))
-            }
+            self.read_terms(tx)
         elif document.kind == "calendar":
             self.calendar = Calendar.from_content(document.content, document.version)
         self._versions[document.kind] = document.version
@@ -150,7 +172,7 @@ class Shelf:
         return {row.code: canonical.decode(row.item) for row in tx.execute(query)}
 
     def _publish_next(self, tx: Connection, keys: DeviceKeys, kind: str, content: Any, now_ms: int) -> int:
-        version = self._versions[kind] + 1
+        version = max(self._versions[kind] + 1, self.era.documents)
         self._publish(tx, keys, Document(kind, keys.county, version, 0, now_ms, content))
         return version
 

@@ -8,16 +8,25 @@ Spec: docs/protocol/trust.md, "Enrolment".  Manual: docs/operating/hub.md, "Enro
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select, update
 
 from conflict.numbers import device_part
-from hub import broker_accounts, documents, notices, refusals, schema
+from hub import broker_accounts, documents, era, notices, refusals, schema
 from hub.config import Config
-from hub.errors import CodeExpired, CodeUnknown, CodeUsed, DevicePartTaken, KeysTaken, UnknownDevice, UnknownOffice
+from hub.errors import (
+    CodeExpired,
+    CodeUnknown,
+    CodeUsed,
+    CodeVoid,
+    DevicePartTaken,
+    KeysTaken,
+    UnknownDevice,
+    UnknownOffice,
+)
 from hub.turn import take_turn
 from protocol import topics
 from protocol.carriers.accounts import join_account
@@ -32,6 +41,8 @@ ACCOUNT_KEPT_MS = 30 * 86_400_000  # after a code expired its broker account sti
 TIDIED_MAX = 200  # accounts taken away at once
 LABEL_MAX = 60  # characters of a machine's own name
 DOMAIN_CODE = b"liandong enrolment code v1"
+VOID = b""  # in the place of the device that used a code: nobody did, and nobody may
+VOID_NAMED_MAX = 20  # offices that one notice names
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +111,8 @@ def admit(
 ) -> Admission:
     """Answer a join request whose seal and signature held: the device enters the roster, or is told why not.
 
-    The same machine asking again with the same code gets the same answer (the first may have been lost) with a new
-    broker password. Every refusal is recorded.
+    The same machine asking again with the same code gets the same answer (the first may have been lost). Every refusal
+    is recorded.
 
     Args:    with_documents: put roster, catalogue and calendar into the answer (when files are exchanged).
     """
@@ -116,7 +127,7 @@ def admit(
         device = device_of(request, incarnation, now_ms)
         shelf.change_roster(tx, keys, lambda roster: roster.put_device(device), now_ms=now_ms)
     papers = shelf.whole() if with_documents else ()
-    return let_in(request, incarnation, new=not used_before, now_ms=now_ms, papers=papers)
+    return let_in(request, incarnation, keys, new=not used_before, now_ms=now_ms, papers=papers)
 
 
 def turn_away(
@@ -130,10 +141,16 @@ def turn_away(
 
 
 def let_in(
-    request: JoinRequest, incarnation: bytes, *, new: bool, now_ms: int, papers: tuple[bytes, ...] = ()
+    request: JoinRequest,
+    incarnation: bytes,
+    keys: DeviceKeys,
+    *,
+    new: bool,
+    now_ms: int,
+    papers: tuple[bytes, ...] = (),
 ) -> Admission:
-    """The answer to a machine that is a device now, with a new broker password."""
-    user, password = topics.mailbox(incarnation), broker_accounts.new_password()
+    """The answer to a machine that is a device now, with its broker account."""
+    user, password = topics.mailbox(incarnation), broker_accounts.device_password(keys.sign_seed, incarnation)
     answer = JoinAnswer(request.county, request.office, incarnation, "", "", user, password, now_ms, papers)
     return Admission(answer, new, ((user, password),))
 
@@ -201,11 +218,18 @@ def _redeem(tx: Connection, roster: Roster, request: JoinRequest, incarnation: b
     """Use the code up for this machine. True if this very machine had used it before."""
     mark = _hash(request.secret)
     row = tx.execute(select(schema.code).where(schema.code.c.hash == mark)).first()
+    if (row is None or (row.used_ms and row.device == VOID)) and _is_back(tx, roster, request, incarnation):
+        return True
     if row is None or row.office != request.office:
         raise CodeUnknown("This county did not issue the code.", "本县没有发放过该入网码。")
     if row.used_ms:
         if row.device == incarnation:
             return True
+        if row.device == VOID:
+            raise CodeVoid(
+                "The county's hub was put back from a backup after this code was made; ask for a new one.",
+                "该入网码发放后县中心曾恢复备份，已作废，请重新申请。",
+            )
         raise CodeUsed("The code was already used by another device.", "该入网码已被另一台设备使用。")
     if now_ms > row.expires_ms:
         raise CodeExpired("The code has expired; ask for a new one.", "该入网码已过期，请重新申请。")
@@ -215,6 +239,45 @@ def _redeem(tx: Connection, roster: Roster, request: JoinRequest, incarnation: b
     _need_own_part(roster, request.office, incarnation)
     tx.execute(update(schema.code).where(schema.code.c.hash == mark).values(used_ms=now_ms, device=incarnation))
     return False
+
+
+def _is_back(tx: Connection, roster: Roster, request: JoinRequest, incarnation: bytes) -> bool:
+    """Whether these very keys were admitted before the hub was put back from a backup, and only our answer was lost."""
+    device = roster.device(incarnation)
+    known = device is not None and device.state == ACTIVE and device.office == request.office
+    return known and era.read(tx).documents > 0
+
+
+def void_codes(tx: Connection, *, now_ms: int) -> list[str]:
+    """Make all open codes worthless: which of them were used after the backup, nobody can say. Returns their offices."""
+    open_codes = (schema.code.c.used_ms == 0) & (schema.code.c.expires_ms >= now_ms)
+    offices = sorted(set(tx.scalars(select(schema.code.c.office).where(open_codes))))
+    tx.execute(update(schema.code).where(schema.code.c.used_ms == 0).values(used_ms=now_ms, device=VOID))
+    return offices
+
+
+def said_void(offices: Sequence[str]) -> tuple[str, str]:
+    """A sentence for a notice, in both languages; empty if no code was open."""
+    if not offices:
+        return "", ""
+    named = "、".join(offices[:VOID_NAMED_MAX])
+    return (
+        f" Open enrolment codes are void, make new ones for {named}.",
+        f"未使用的入网码已作废，请为 {named} 重新发放。",
+    )
+
+
+def follow_accounts(directory: Path, roster: Roster, keys: DeviceKeys) -> None:
+    """Have the broker's accounts of devices be as the roster says, after a hub was put back: accounts that are missing
+    are made anew with the passwords that the devices have; those of revoked devices are taken away."""
+    devices = [device for device in roster.devices.values() if device.role == "edge"]
+    wanted = {
+        topics.mailbox(one.incarnation): broker_accounts.device_password(keys.sign_seed, one.incarnation)
+        for one in devices
+        if one.state != REVOKED
+    }
+    unwanted = [topics.mailbox(one.incarnation) for one in devices if one.state == REVOKED]
+    broker_accounts.settle(directory, wanted, unwanted)
 
 
 def _need_own_part(roster: Roster, office: str, incarnation: bytes) -> None:

@@ -70,6 +70,12 @@ class CodeExpired(RemoteProtocolError):
     code = "code_expired"
 
 
+class CodeVoid(RemoteProtocolError):
+    """A join request with a code from before the hub was put back from a backup: it may have been used since."""
+
+    code = "code_void"
+
+
 class WrongOffice(RemoteProtocolError):
     """An op that names another office than its author's."""
 

@@ -18,13 +18,14 @@ from hub.schema import held
 from protocol.op import Op
 
 INTERNAL = "internal"  # the code of an op that the program stumbles over
+CATALOGUE_LOST = "catalogue_lost"  # of an opener whose item version went out of the hub's memory with a restore
 RELEASED, REFUSED = "released", "refused"
 DETAIL_CHARS_MAX = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One held op. code: "revoked" or "internal". decision: "" while open."""
+    """One held op. code: "revoked", "internal" or "catalogue_lost". decision: "" while open."""
 
     op: bytes
     at_ms: int

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from conflict.ledger.meta import document_versions
 from conflict.ledger.store import Store, open_store
-from hub import broker_accounts, calendar_source, notices, schema
+from hub import broker_accounts, calendar_source, enrolment, notices, recovery, schema
 from hub.areas import load_areas
 from hub.catalogue import load_items
 from hub.config import (
@@ -160,19 +160,22 @@ def settle_restored(county: County, *, now_ms: int, random_bytes: Callable[[int]
     """If the directory was put back from a backup, begin a new epoch, tell a person, and take the mark away.
 
     Positions that devices hold may lie beyond what this store knows; in a new epoch they start over and nothing is missed.
+    Version numbers of documents jump, and devices are asked for those that were lost (hub/recovery.py).
     """
     mark = county.directory / RESTORED_NAME
     if not mark.exists():
         return False
     with county.store.write() as tx:
-        new_epoch(tx, random_bytes(8), now_ms=now_ms)
+        void, void_zh = enrolment.said_void(recovery.put_back(tx, random_bytes(8), now_ms=now_ms, look_back=0))
         notices.tell(
             tx,
             code="hub_restored",
             about=county.keys.incarnation.hex(),
             office=county.config.county,
-            text="The hub was restored from a backup; devices load their streams anew and offer again what it lost.",
-            text_zh="县中心已从备份恢复；各设备将重新下载并补报丢失的条目。",
+            text="The hub was restored from a backup; devices load their streams anew and offer again what it lost, "
+            f"catalogue, calendar and roster too. Until then devices revoked since the backup are trusted.{void}",
+            text_zh="县中心已从备份恢复；各设备将重新下载并补报丢失的条目，事项目录、日历和名册也会交回。"
+            f"在此之前，备份之后注销的设备仍被信任。{void_zh}",
             now_ms=now_ms,
         )
     mark.unlink()

@@ -7,15 +7,19 @@ Manual: docs/operating/hub.md, "Refusals".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Row, delete, func, select, update
 
 from conflict.ledger.statements import insert_new
 from hub.arrival import Rejected
 from hub.schema import refusal
 from protocol.envelope import envelope_id, peek_sender
-from protocol.errors import RemoteProtocolError
+from protocol.errors import RemoteProtocolError, UnknownSender
+from protocol.op import parse_op
+from protocol.roster import Roster
 
 EVIDENCE_BYTES_MAX = 65_536  # one envelope
 EVIDENCE_PER_DEVICE_MAX = 1_000  # a device that only sends garbage fills 64 MiB at most, then its oldest entries go
@@ -25,7 +29,7 @@ UNKNOWN = b""  # where nobody can be blamed
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """what: "op", "envelope" or "join". op: id of the op or envelope. evidence: its bytes unless the ledger has them."""
+    """what: "op", "envelope", "join" or "document". op: its id or hash. evidence: its bytes unless the ledger has them."""
 
     what: str
     op: bytes
@@ -81,22 +85,29 @@ def listed(tx: Connection, *, device: bytes | None = None, limit: int = 500) -> 
     query = select(refusal).order_by(refusal.c.id.desc()).limit(limit)
     if device is not None:
         query = query.where(refusal.c.device == device)
-    return [
-        Refusal(
-            row.what,
-            row.op,
-            row.code,
-            row.reason,
-            row.device,
-            row.office,
-            row.seq,
-            row.case_id,
-            row.evidence,
-            row.at_ms,
-            row.times,
-        )
-        for row in tx.execute(query)
-    ]
+    return [_refusal(row) for row in tx.execute(query)]
+
+
+def of_known_now(tx: Connection, roster: Roster, *, limit: int) -> list[Refusal]:
+    """Ops and envelopes that were refused because nobody knew their author, whom the roster names by now; oldest first."""
+    query = select(refusal).where(refusal.c.code == UnknownSender.code, func.length(refusal.c.evidence) > 0)
+    found = []
+    for row in tx.execute(query.order_by(refusal.c.id)):
+        try:
+            author = parse_op(row.evidence).device if row.what == "op" else peek_sender(row.evidence)
+        except RemoteProtocolError:
+            continue
+        if row.what in ("op", "envelope") and roster.device(author) is not None:
+            found.append(_refusal(row))
+        if len(found) == limit:
+            break
+    return found
+
+
+def forget(tx: Connection, entries: Iterable[Refusal]) -> None:
+    """These were tried again; what became of them is recorded anew."""
+    for one in entries:
+        tx.execute(delete(refusal).where(refusal.c.op == one.op, refusal.c.code == one.code))
 
 
 def counts(tx: Connection) -> dict[bytes, int]:
@@ -108,6 +119,22 @@ def counts(tx: Connection) -> dict[bytes, int]:
 def withdraw(tx: Connection, op: bytes) -> None:
     """An op that was refused is accepted after all (a person released it, or its parents came)."""
     tx.execute(delete(refusal).where(refusal.c.what == "op", refusal.c.op == op))
+
+
+def _refusal(row: Row[Any]) -> Refusal:
+    return Refusal(
+        row.what,
+        row.op,
+        row.code,
+        row.reason,
+        row.device,
+        row.office,
+        row.seq,
+        row.case_id,
+        row.evidence,
+        row.at_ms,
+        row.times,
+    )
 
 
 def _bound(tx: Connection, device: bytes) -> None:

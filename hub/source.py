@@ -20,6 +20,9 @@ from protocol.roster import Device
 TURN_MS = 60_000  # so long one content is asked for before another one that a carrier may have has its turn
 
 
+Wants = list[tuple[bytes, list[list[int]]]]  # hash and missing ranges
+
+
 @dataclass
 class Board:
     """What all links share, kept by the loop: stream lengths, who must be asked for contents, who waits at the door."""
@@ -29,6 +32,7 @@ class Board:
     lengths: dict[str, int] = field(default_factory=dict)
     asked: set[bytes] = field(default_factory=set)  # devices whose ops name contents that we lack
     retry_ms: dict[bytes, int] = field(default_factory=dict)  # devices told to come back later
+    papers: Callable[[bytes], Wants] = lambda _name: []  # documents of ours that a device is asked for
 
 
 class DeviceSource:
@@ -75,7 +79,10 @@ class DeviceSource:
                 without=self._device.incarnation,
             )
 
-    def wants(self) -> list[tuple[bytes, list[list[int]]]]:
+    def wants(self) -> Wants:
+        papers = self._board.papers(self._device.incarnation)
+        if papers:
+            return papers
         office = self._names_of_office()
         if office.isdisjoint(self._board.asked):
             return []

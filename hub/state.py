@@ -10,17 +10,23 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from conflict.ledger.meta import get_meta, put_meta
-from hub import lineage
+from hub import era, lineage
 from protocol.errors import StoreError
 
 EPOCH = "hub.epoch"
 ANEW = "hub.began_anew"  # when an epoch followed another one, ms: this store had been put back from a backup
 
 
-def new_epoch(tx: Connection, random: bytes, *, now_ms: int) -> None:
-    """Begin a new epoch (random: 8 bytes): every device then loads its stream from the start."""
+def new_epoch(tx: Connection, random: bytes, *, now_ms: int, look_back: int = era.LOOK_BACK, beyond: int = 0) -> None:
+    """Begin a new epoch (random: 8 bytes): every device then loads its stream from the start.
+
+    But for a new county it is a new era too: version numbers jump. Args: look_back, beyond: as in `era.begin`.
+    """
     held = get_meta(tx, EPOCH)
     epoch = lineage.next_epoch(tx, bytes(held[0]) if held else None, random, now_ms=now_ms)
+    if held is not None:
+        start_s = int.from_bytes(epoch[: lineage.START_BYTES], "big")
+        era.begin(tx, start_s, look_back=look_back, beyond=beyond)
     put_meta(tx, EPOCH, [epoch, now_ms])
     if held:
         put_meta(tx, ANEW, now_ms)

@@ -44,7 +44,7 @@ def admit(tx: Connection, shelf: Shelf, keys: DeviceKeys, request: JoinRequest, 
     if not again:
         put_meta(tx, FOLLOWED + old.incarnation.hex(), fresh)
         _follow(tx, shelf, keys, old, enrolment.device_of(request, fresh, now_ms), now_ms)
-    return enrolment.let_in(request, fresh, new=not again, now_ms=now_ms)
+    return enrolment.let_in(request, fresh, keys, new=not again, now_ms=now_ms)
 
 
 def _old(roster: Roster, request: JoinRequest) -> Device:

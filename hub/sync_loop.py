@@ -23,23 +23,26 @@ from hub.idle import Idle
 from hub.init import County
 from hub.intake import Intake, Taken
 from hub.joining import Joins
+from hub.recall import Recall
 from hub.review import look_for_duplicates
 from hub.source import Board, DeviceSource
+from hub.strangers import Strangers
 from protocol import topics
 from protocol.carriers.inbox import Counters
 from protocol.envelope import Opened, open_envelope
-from protocol.errors import MalformedBytes, RemoteProtocolError, RevokedSender, StoreError
+from protocol.errors import MalformedBytes, RemoteProtocolError, RevokedSender, StoreError, UnknownSender
 from protocol.link import (
     AckArrived,
     ChunkArrived,
     CompareArrived,
+    DocumentsOffered,
     Event,
     HelloArrived,
     HubLink,
     OpsArrived,
     ProblemArrived,
 )
-from protocol.messages import Announce, Chunk, Compare, Fetch, Problem, Purged, Stream
+from protocol.messages import Announce, Chunk, Compare, Fetch, Problem, Purged, Show, Stream
 from protocol.roster import REVOKED, Device
 from protocol.succession import is_request
 
@@ -120,6 +123,8 @@ class SyncLoop:
         self._space = topics.space(county.card.fingerprint)
         self._joins = Joins(county.directory, self._store, self._shelf, self._keys)
         self._door = Door()
+        self._recall = Recall(county, now_ms=now_ms, mono_ms=mono_ms, random_bytes=random_bytes)
+        self._strangers = Strangers(county.keys, self._recall, fraction=fraction)
         self._lines: dict[bytes, _Line] = {}
         self._contacts: dict[bytes, Contact] = {}  # to be written down
         self._chunks: list[tuple[Device, Chunk]] = []
@@ -131,6 +136,7 @@ class SyncLoop:
         with self._store.read() as tx:
             self._board = Board(state.epoch_of(tx), county.card.certificate, streams.lengths(tx))
             self._board.asked = contents.devices_with_wants(tx)
+            self._board.papers = self._recall.wants
             self._known = devices.load(tx)
 
     def run_forever(self, stop: threading.Event) -> None:
@@ -161,6 +167,7 @@ class SyncLoop:
         if bad:
             self._intake.refuse(bad)
         self._take(arrivals, mono_ms)
+        self._take_back(mono_ms)
         self._write_down()
         sent = self._serve(mono_ms)
         return bool(payloads) or sent or self._idle.turn()
@@ -184,7 +191,11 @@ class SyncLoop:
             if changed:
                 self._announce()
             return []
-        opened = self._open(payload)
+        try:
+            opened = self._open(payload)
+        except UnknownSender:
+            self._strangers.receive(box, payload, self._shelf.roster, mono_ms)
+            return []
         if opened.sender.state == REVOKED:
             return _late(opened)
         line = self._line(opened.sender)
@@ -239,11 +250,15 @@ class SyncLoop:
             self._board.retry_ms[name] = wait_ms
             if hello.epoch == self._board.epoch and hello.pos > self._board.lengths.get(line.device.office, 0):
                 self._is_ahead(line.device, hello.pos)
+            self._ask(line, self._recall.question(name, hello.documents))
+        elif isinstance(event, DocumentsOffered):
+            self._ask(line, self._recall.named(name, event.documents, mono_ms))
         elif isinstance(event, AckArrived):
             line.contact = replace(line.contact, epoch=event.epoch, pos=event.pos)
             self._contacts[name] = line.contact
         elif isinstance(event, ChunkArrived):
-            self._chunks.append((line.device, event.chunk))
+            if not self._recall.piece(line.device, event.chunk, mono_ms):
+                self._chunks.append((line.device, event.chunk))
         elif isinstance(event, CompareArrived) and self._comparer is not None:
             for body in self._comparer.arrived(line.device, event.session, event.body):
                 line.link.say(Compare(event.session, body))
@@ -281,6 +296,23 @@ class SyncLoop:
         if taken.roster_changed:
             self._announce()
 
+    def _ask(self, line: _Line, question: Show | None) -> None:
+        if question is not None:
+            line.link.say(question)
+
+    def _take_back(self, mono_ms: int) -> None:
+        """Documents that this hub had lost and that came back: let devices know, and greet those that they name."""
+        taken = self._recall.settle(self._intake, mono_ms)
+        if taken is None:
+            return
+        self._after(taken, mono_ms)
+        self._data_version = -1  # look around: a device may be revoked again
+        for box, greeting in self._strangers.known_now(self._shelf.roster):
+            try:
+                self._receive(topics.up(self._space, box), greeting, mono_ms)
+            except RemoteProtocolError as error:
+                _log.warning("a device is known again and its greeting is not taken: %s", error.code)
+
     def _write_down(self) -> None:
         """Contacts, acknowledgements and chunks of this round, in one transaction."""
         if not self._contacts and not self._chunks:
@@ -301,11 +333,15 @@ class SyncLoop:
 
     def _serve(self, mono_ms: int) -> bool:
         """Let links that are due hand out envelopes, beginning with another one each round."""
-        lines = list(self._lines.values())
-        if not lines or self._carrier.state != "online":
+        if self._carrier.state != "online":
             return False
-        self._turn = (self._turn + 1) % len(lines)
         sent = False
+        for box, envelope in self._strangers.envelopes(mono_ms):
+            sent |= self._carrier.publish(topics.down(self._space, box), envelope)
+        lines = list(self._lines.values())
+        if not lines:
+            return sent
+        self._turn = (self._turn + 1) % len(lines)
         for line in (*lines[self._turn :], *lines[: self._turn]):
             if line.due_ms > mono_ms:
                 continue
@@ -430,6 +466,7 @@ class SyncLoop:
                 now_ms=self._now_ms(),
             )
             self._board.epoch = state.epoch_of(tx)
+            self._shelf.refresh(tx)
 
     def _tell_problem(self, device: Device, event: ProblemArrived) -> None:
         with self._store.write() as tx:

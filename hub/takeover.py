@@ -12,8 +12,9 @@ from pathlib import Path
 
 from conflict.ledger.store import daemon_lock
 from hub import notices
+from hub.enrolment import said_void
 from hub.init import open_county
-from hub.state import new_epoch
+from hub.recovery import put_back
 
 
 def take_over(directory: Path, *, now_ms: int) -> None:
@@ -22,14 +23,15 @@ def take_over(directory: Path, *, now_ms: int) -> None:
         county = open_county(directory)
         try:
             with county.store.write() as tx:
-                new_epoch(tx, os.urandom(8), now_ms=now_ms)
+                void, void_zh = said_void(put_back(tx, os.urandom(8), now_ms=now_ms))
                 notices.tell(
                     tx,
                     code="hub_takeover",
                     about=county.keys.incarnation.hex(),
                     office=county.config.county,
-                    text="This copy of the hub was told to take over from another; devices offer again what it lacks.",
-                    text_zh="本机已被指定接替另一台县中心；各设备将补报本机缺少的条目。",
+                    text="This copy of the hub was told to take over from another; devices offer again what it lacks."
+                    + void,
+                    text_zh="本机已被指定接替另一台县中心；各设备将补报本机缺少的条目。" + void_zh,
                     now_ms=now_ms,
                 )
         finally:

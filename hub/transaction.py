@@ -179,12 +179,18 @@ class Work:
         self.offices |= set(first)
 
     def _hold_late(self, ops: Sequence[Op]) -> list[Op]:
-        """Ops of revoked devices go to a person (law 7); the others are returned."""
+        """Ops of revoked devices go to a person (law 7), openers under a lost catalogue wait for it; the others are
+        returned."""
         speaking = []
         for op in ops:
             device = self._shelf.roster.device(op.device)
             if device is None or device.state != REVOKED:
-                speaking.append(op)
+                if self._lacks_terms(op):
+                    held.hold(self.tx, op, code=held.CATALOGUE_LOST, detail="", now_ms=self.now_ms)
+                    self.held += 1
+                    self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, WAITING, held.CATALOGUE_LOST))
+                else:
+                    speaking.append(op)
                 continue
             held.hold(self.tx, op, code="revoked", detail="", now_ms=self.now_ms)
             self.held += 1
@@ -199,6 +205,11 @@ class Work:
                 now_ms=self.now_ms,
             )
         return speaking
+
+    def _lacks_terms(self, op: Op) -> bool:
+        """Whether the op rests on item versions that went with a restore of the hub and may come back."""
+        shelf = self._shelf
+        return shelf.era.lost("catalogue", op.reference.catalogue) and judge.objection(op, shelf.terms) is not None
 
     def _freeze_forked(self, outcomes: Iterable[Outcome], new: dict[bytes, Op]) -> None:
         """Two histories under one device: both are kept, the incarnation is frozen, a person is told."""

@@ -16,6 +16,7 @@ from protocol.signed import open_statement, sign_statement
 from protocol.trust import Trust
 
 KINDS = ("roster", "catalogue", "calendar")
+DOCUMENT_BYTES_MAX = 8 * 2**20  # a roster of a large county has about 1 MiB
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,17 @@ from typing import Any
 import zstandard
 
 from protocol import canonical
-from protocol.errors import BadSeal, LocalProtocolError, MalformedBytes, TooLarge, UnknownVersion, WrongRecipient
-from protocol.keys import DeviceKeys
-from protocol.messages import MESSAGES_MAX, Message, from_wire, to_wire
+from protocol.errors import (
+    BadSeal,
+    LocalProtocolError,
+    MalformedBytes,
+    TooLarge,
+    UnknownSender,
+    UnknownVersion,
+    WrongRecipient,
+)
+from protocol.keys import DeviceKeys, incarnation_of
+from protocol.messages import MESSAGES_MAX, Introduce, Message, from_wire, to_wire
 from protocol.roster import Device
 from protocol.suites import suite
 
@@ -86,20 +94,31 @@ def open_envelope(blob: bytes, *, keys: DeviceKeys, speaker: Callable[[bytes], D
     Source:  docs/protocol/envelope.md, "Opening".
     """
     header, sealed, signature = _split(blob)
-    fields = _header(header)
-    if fields[_COUNTY] != keys.county or fields[_RECIPIENT] != keys.incarnation:
-        raise WrongRecipient("an envelope for another device or county")
-    if fields[_SUITE] != keys.suite:
-        raise WrongRecipient("an envelope sealed under another suite than ours")
+    fields = _for_us(header, keys)
     sender = speaker(fields[_SENDER])
     suite(sender.suite).verify(sender.sign_public, DOMAIN_SIGNATURE, header + sealed, signature)
-    packed = suite(keys.suite).open(keys.seal_seed, DOMAIN_SEAL + b"\0" + header, sealed)
-    rows = canonical.decode(_decompress(packed, fields[_DICTIONARY]), bytes_max=PLAIN_BYTES_MAX)
-    if not isinstance(rows, list) or not 0 < len(rows) <= MESSAGES_MAX:
-        raise MalformedBytes(f"an envelope carries 1 to {MESSAGES_MAX} messages")
-    messages = [from_wire(row) for row in rows]
-    known = tuple(message for message in messages if message is not None)
-    return Opened(envelope_id(blob), sender, known, len(messages) - len(known))
+    known, unknown = _inside(header, sealed, fields[_DICTIONARY], keys)
+    return Opened(envelope_id(blob), sender, known, unknown)
+
+
+def open_introduced(blob: bytes, *, keys: DeviceKeys) -> Opened:
+    """The messages of an envelope whose sender nobody names to us and who brings its own keys (Introduce).
+
+    What is proven is only that the sender owns the keys that its name is made of. `sender.office` is empty: nobody has
+    said for whom it speaks.
+
+    Raises:  as open_envelope; UnknownSender without an Introduce whose keys make up the sender's name.
+    """
+    header, sealed, signature = _split(blob)
+    fields = _for_us(header, keys)
+    known, unknown = _inside(header, sealed, fields[_DICTIONARY], keys)
+    said = next((message for message in known if isinstance(message, Introduce)), None)
+    if said is None or incarnation_of(said.sign_public, said.seal_public, said.suite) != fields[_SENDER]:
+        raise UnknownSender("nobody names this device to us, and it does not prove its name")
+    suite(said.suite).check_public(said.sign_public, said.seal_public)
+    suite(said.suite).verify(said.sign_public, DOMAIN_SIGNATURE, header + sealed, signature)
+    sender = Device(fields[_SENDER], "", "edge", said.sign_public, said.seal_public, said.suite, 0)
+    return Opened(envelope_id(blob), sender, known, unknown)
 
 
 def envelope_id(blob: bytes) -> bytes:
@@ -126,6 +145,26 @@ def _split(blob: bytes) -> tuple[bytes, bytes, bytes]:
     if not (isinstance(parts, list) and len(parts) == 3 and all(type(part) is bytes for part in parts)):
         raise MalformedBytes("an envelope is header, sealed part and signature")
     return parts[0], parts[1], parts[2]
+
+
+def _for_us(header: bytes, keys: DeviceKeys) -> dict[int, Any]:
+    fields = _header(header)
+    if fields[_COUNTY] != keys.county or fields[_RECIPIENT] != keys.incarnation:
+        raise WrongRecipient("an envelope for another device or county")
+    if fields[_SUITE] != keys.suite:
+        raise WrongRecipient("an envelope sealed under another suite than ours")
+    return fields
+
+
+def _inside(header: bytes, sealed: bytes, dictionary: int, keys: DeviceKeys) -> tuple[tuple[Message, ...], int]:
+    """The messages that we know, and how many we do not."""
+    packed = suite(keys.suite).open(keys.seal_seed, DOMAIN_SEAL + b"\0" + header, sealed)
+    rows = canonical.decode(_decompress(packed, dictionary), bytes_max=PLAIN_BYTES_MAX)
+    if not isinstance(rows, list) or not 0 < len(rows) <= MESSAGES_MAX:
+        raise MalformedBytes(f"an envelope carries 1 to {MESSAGES_MAX} messages")
+    messages = [from_wire(row) for row in rows]
+    known = tuple(message for message in messages if message is not None)
+    return known, len(messages) - len(known)
 
 
 def _header(header: bytes) -> dict[int, Any]:

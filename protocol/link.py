@@ -25,10 +25,12 @@ from protocol.messages import (
     Fetch,
     Held,
     Hello,
+    Introduce,
     Message,
     Ops,
     Problem,
     Purged,
+    Show,
     Stream,
     Want,
     Welcome,
@@ -149,6 +151,13 @@ class DocumentsOffered:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowArrived:
+    """The hub asks for documents in these ranges: [kind, above, below] each. Answer with `EdgeLink.show`."""
+
+    ranges: tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkArrived:
     chunk: Chunk
 
@@ -174,6 +183,7 @@ Event = (
     | AckArrived
     | HeldArrived
     | DocumentsOffered
+    | ShowArrived
     | ChunkArrived
     | CompareArrived
     | ProblemArrived
@@ -259,13 +269,15 @@ class EdgeLink(_Side):
         self.hold_until_ms = 0
         self._own, self._relayed = Offers(fraction), Offers(fraction)
         self._epoch, self._pos = b"", 0
+        self._shown: set[bytes] = set()  # hashes of documents that the hub may ask for
+        self._papers: deque[tuple[bytes, int]] = deque()
 
     def connected(self, mono_ms: int) -> None:
         """The carrier has a connection: greet at once under a new session."""
         self._session = self._random_bytes(8)
         self.open, self._hello_ms, self._greet_ms = False, None, mono_ms
         self._forget_flight()
-        self._wanted, self._serve = {}, deque()
+        self._wanted, self._serve, self._papers = {}, deque(), deque()
 
     def lost(self) -> None:
         """The carrier has no connection: nothing can leave."""
@@ -287,12 +299,23 @@ class EdgeLink(_Side):
                 events.extend(self._stream(message))
             elif isinstance(message, Announce):
                 events.append(_offered(message.documents))
+            elif isinstance(message, Show):
+                events.append(ShowArrived(tuple((kind, above, below) for kind, above, below in message.ranges)))
+            elif isinstance(message, Want) and message.sha256 in self._shown:
+                for index in chunks.first_of(message.ranges, chunks.WINDOW):
+                    if len(self._papers) < SERVE_MAX and (message.sha256, index) not in self._papers:
+                        self._papers.append((message.sha256, index))
             elif isinstance(message, Held):
                 reached = self._own.held(message.envelope)
                 events.extend([] if reached is None else [HeldArrived(reached)])
             else:
                 events.extend(self._common(message, mono_ms))
         return events
+
+    def show(self, rows: list[list[object]]) -> None:
+        """Name the documents that the hub asked about, as in Announce; it may then ask for their bytes."""
+        self._shown = {bytes(row[3]) for row in rows if type(row[3]) is bytes}
+        self._control.append(Announce(rows))
 
     def under_way(self) -> bool:
         """Whether ops were offered that are not settled."""
@@ -338,6 +361,11 @@ class EdgeLink(_Side):
                     batch = []
         if batch:
             out.append(self._seal(batch))
+        if self._papers:  # also before a welcome: a hub that was put back may not know us without them
+            sha256, index = self._papers.popleft()
+            piece = source.chunk(sha256, index)
+            if piece is not None:
+                out.append(self._seal([Chunk(sha256, piece[0], index, piece[1])]))
         if self.open and mono_ms >= self.hold_until_ms:
             out.extend(self._content_out(mono_ms, source, lane))
         return out
@@ -362,6 +390,8 @@ class EdgeLink(_Side):
                 state.urgent,
             ),
         )
+        if not self.open:  # perhaps the hub was put back from a backup and does not know us any more
+            self._control.insert(1, Introduce(self._keys.sign_public, self._keys.seal_public, self._keys.suite))
         if self._hello_ms is None:
             self._hello_ms = mono_ms
         self._greet_ms = mono_ms + HELLO_MS + backoff_ms(self._attempt, self._fraction(), cap_ms=60_000)
@@ -442,6 +472,8 @@ class HubLink(_Side):
                 events.append(OpsArrived(opened.id, tuple(message.blobs)))
             elif isinstance(message, Ack):
                 events.extend(self._ack(message))
+            elif isinstance(message, Announce):
+                events.append(_offered(message.documents))
             elif isinstance(message, Fetch | Purged):
                 events.append(message)
             else:

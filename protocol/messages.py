@@ -15,6 +15,7 @@ from protocol.errors import MalformedBytes, TooLarge
 OPS_MAX = 500  # ops in one message
 ITEMS_MAX = 500  # stream items in one message
 CASES_MAX = 500  # cases in one message
+PAPERS_MAX = 200  # documents named, or ranges of versions asked about, in one message
 RANGES_MAX = 64  # missing ranges in one want
 MESSAGES_MAX = 64  # messages in one envelope
 STREAM_OP, STREAM_RECEIPT, STREAM_NOTICE = 1, 2, 3
@@ -92,7 +93,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """New documents, as in Welcome."""
+    """New documents, as in Welcome. From a device: the documents that it holds and Show asked about, lowest first."""
 
     number: ClassVar[int] = 6
     documents: list[list[Any]]
@@ -164,10 +165,50 @@ class Purged:
     cases: list[bytes]
 
 
-Message = Hello | Welcome | Ops | Stream | Ack | Announce | Want | Chunk | Problem | Compare | Held | Fetch | Purged
+@dataclass(frozen=True, slots=True)
+class Show:
+    """The hub was put back from a backup: name the documents of its own that you hold in these ranges of versions.
+
+    ranges: [kind, above, below], both exclusive; below 0 means without an end. Answered by Announce.
+    """
+
+    number: ClassVar[int] = 14
+    ranges: list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Introduce:
+    """The public keys that the sender's name is made of, for a hub that may not know it (any more)."""
+
+    number: ClassVar[int] = 15
+    sign_public: bytes
+    seal_public: bytes
+    suite: int
+
+
+Message = (
+    Hello
+    | Welcome
+    | Ops
+    | Stream
+    | Ack
+    | Announce
+    | Want
+    | Chunk
+    | Problem
+    | Compare
+    | Held
+    | Fetch
+    | Purged
+    | Show
+    | Introduce
+)
 _TYPES: dict[int, type] = {
     cls.number: cls
-    for cls in (Hello, Welcome, Ops, Stream, Ack, Announce, Want, Chunk, Problem, Compare, Held, Fetch, Purged)
+    for cls in (
+        *(Hello, Welcome, Ops, Stream, Ack, Announce, Want, Chunk, Problem, Compare, Held, Fetch, Purged),
+        *(Show, Introduce),
+    )
 }
 _CHECKS: dict[str, type | tuple[type, ...]] = {
     "bytes": bytes,
@@ -216,6 +257,8 @@ def _check_limits(cls: type, values: list[Any]) -> None:
         (RANGES_MAX, Want),
         (CASES_MAX, Fetch),
         (CASES_MAX, Purged),
+        (PAPERS_MAX, Show),
+        (PAPERS_MAX, Announce),
     ):
         if cls is kind and any(isinstance(value, list) and len(value) > limit for value in values):
             raise TooLarge(f"more than {limit} entries in one {cls.__name__}")
@@ -233,5 +276,9 @@ def _check_limits(cls: type, values: list[Any]) -> None:
         for pair in values[1]
     ):
         raise MalformedBytes("Want.ranges holds pairs of numbers")
+    if cls is Show and any(
+        not (isinstance(row, list) and [type(cell) for cell in row] == [str, int, int]) for row in values[0]
+    ):
+        raise MalformedBytes("Show.ranges holds rows of kind, above, below")
     if cls is Hello and any(type(key) is not str or type(value) is not int for key, value in values[2].items()):
         raise MalformedBytes("Hello.documents maps kinds to versions")

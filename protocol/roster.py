@@ -104,6 +104,10 @@ class Roster:
             self._children = {parent: sorted(codes) for parent, codes in table.items()}
         return self._children.get(code, [])
 
+    def go_on_from(self, version: int) -> None:
+        """Have the next version be at least `version`; before anything is put. Hub only, after a restore."""
+        self.version = max(self.version, version - 1)
+
     def put_office(self, office: Office) -> None:
         self.offices[office.code] = replace(office, changed=self.version + 1)
         self._children = None
@@ -155,12 +159,7 @@ class Roster:
             raise StaleDocument(
                 f"roster {document.version} based on {document.base_version} does not follow {self.version}"
             )
-        try:
-            offices = [Office(*row) for row in document.content["offices"]]
-            devices = [Device(*row) for row in document.content["devices"]]
-            suites = tuple(int(number) for number in document.content["suites"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise MalformedBytes("a roster with a malformed entry") from error
+        offices, devices, suites = entries_of(document)
         if document.base_version == 0:
             self.offices, self.devices = {}, {}
         self.offices.update({office.code: office for office in offices})
@@ -175,6 +174,16 @@ class Roster:
         for document in documents:
             roster.apply(document)
         return roster
+
+
+def entries_of(document: Document) -> tuple[list[Office], list[Device], tuple[int, ...]]:
+    """Offices, devices and suites that a roster document names, whole or a change. Raises MalformedBytes."""
+    try:
+        offices = [Office(*row) for row in document.content["offices"]]
+        devices = [Device(*row) for row in document.content["devices"]]
+        return offices, devices, tuple(int(number) for number in document.content["suites"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise MalformedBytes("a roster with a malformed entry") from error
 
 
 def entry(device: Device) -> dict[str, Any]:

@@ -7,12 +7,14 @@ Spec: docs/protocol/link.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from hashlib import sha256 as sha256_of
 
 from sqlalchemy import select
 
 from conflict.ledger.chains import chain
 from conflict.ledger.files import incomplete_files, missing_chunks, read_chunk
+from conflict.ledger.meta import document, documents_after
 from conflict.ledger.schema import files as files_table
 from conflict.ledger.store import Store
 from edge import memory, outbox
@@ -22,8 +24,10 @@ from edge.lanes import AttachmentLane
 from edge.reference import Reference
 from edge.sync.wanted import Wanted
 from protocol import chunks
+from protocol.documents import KINDS
 from protocol.keys import DeviceKeys
 from protocol.link import HelloState
+from protocol.messages import PAPERS_MAX
 
 FILES_LOOKED_AT = 500  # incomplete attachments considered for one want
 
@@ -45,6 +49,7 @@ class StoreSource:
         self._version = -1  # of the store, when the two answers below were read
         self._lowest: int | None = None
         self._files: list[tuple[bytes, int]] = []
+        self._papers: dict[bytes, tuple[str, int]] = {}  # hash -> kind and version of documents that the hub may want
 
     def hello(self) -> HelloState:
         with self._store.read() as tx:
@@ -103,7 +108,23 @@ class StoreSource:
             for sha256, ranges in found
         ]
 
+    def papers(self, ranges: Iterable[tuple[str, int, int]]) -> list[list[object]]:
+        """The documents held with a version in these ranges (kind, above, below; 0: no end), lowest first, as in
+        Announce; at most PAPERS_MAX, the hub asks on from the last."""
+        rows: list[list[object]] = []
+        with self._store.read() as tx:
+            for kind, above, below in ranges:
+                for one in documents_after(tx, kind, above) if kind in KINDS else ():
+                    if len(rows) == PAPERS_MAX or 0 < below <= one.version:
+                        break
+                    digest = sha256_of(one.blob).digest()
+                    self._papers[digest] = (kind, one.version)
+                    rows.append([kind, one.version, one.base_version, digest, len(one.blob)])
+        return rows
+
     def chunk(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
+        if sha256 in self._papers:
+            return self._paper(sha256, index)
         with self._store.read() as tx:
             data = read_chunk(tx, sha256, index)
             if data is None:
@@ -113,6 +134,15 @@ class StoreSource:
         if self.lane is not None and index == chunks.count_of(size) - 1:
             self.lane.sent.add(sha256)
         return size, data
+
+    def _paper(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
+        kind, version = self._papers[sha256]
+        with self._store.read() as tx:
+            stored = document(tx, kind, version)
+        at = index * chunks.CHUNK_BYTES
+        if stored is None or at >= len(stored.blob):
+            return None
+        return len(stored.blob), stored.blob[at : at + chunks.CHUNK_BYTES]
 
     def taken_out(self) -> list[tuple[int, int]]:
         """(first, last) numbers of the ops given out since the last call."""

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from protocol import chunks
+from protocol.documents import DOCUMENT_BYTES_MAX
 from protocol.messages import Chunk
 
 PATIENCE_MS = 45_000  # content asked for so long without a new piece makes room for the next one
 REST_MS_MAX = 600_000  # what the hub does not give is tried again after a rest that doubles up to this
 REST_MS_FIRST = 30_000
-DOCUMENT_BYTES_MAX = 8 * 2**20  # a roster of a large county has about 1 MiB
 
 MissingChunks = Callable[[bytes, int], list[list[int]]]  # (hash, size) -> inclusive ranges of chunk numbers
 

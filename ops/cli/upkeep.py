@@ -20,6 +20,25 @@ from ops.clock import local_text, wall_clock
 from ops.nodes import find_node
 from protocol.errors import InputError
 
+HUB_NEXT = (  # what a person should know who puts a hub back
+    (
+        "Start the broker and the hub. Devices bring back cases, catalogue, calendar and roster that the backup lacks.",
+        "启动消息服务器和县中心后，各设备会补报备份中缺少的办件、事项目录、日历和名册。",
+    ),
+    (
+        "Until a device that knows of it is heard, devices revoked since the backup are trusted again: revoke them now "
+        "if you remember them, and look at hub notices.",
+        "在知情设备连上之前，备份之后注销的设备仍被信任；如有印象请先行重新注销，并查看 hub notices。",
+    ),
+    (
+        "Enrolment codes that were open are void: make new ones.",
+        "未使用的入网码已作废，请重新发放。",
+    ),
+    (
+        "Publish no catalogue or calendar before devices are heard: what is published now overrules what comes back.",
+        "各设备连上之前请勿发布目录或日历，否则以新发布的为准。",
+    ),
+)
 ADMINISTRATOR = "administrator"  # in whose name a retry releases held ops
 
 
@@ -62,6 +81,9 @@ def restore(
         f"{directory}: {made['kind']} of {made['office']}, marked as restored. The machine it came from must stay off.",
         f"{directory}：已恢复 {made['office']} 的数据。原设备不得再开机。",
     )
+    if made["kind"] == "hub":
+        data["next"] = [output.say(*said) for said in HUB_NEXT]
+        text = "\n".join([text, *data["next"]])
     output.show(data, as_json=as_json, text=text)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from conflict.ledger.views import brief_views, complete_views
-from hub import lineage, state, upward
+from hub import lineage, recovery, upward
 from hub.config import STORE_NAME
 from hub.documents import Shelf
 from hub.errors import AnotherHub
@@ -102,7 +102,7 @@ class HubMachine(Machine):
         """`liandong hub takeover`: a person says that this is the hub that shall go on."""
         county = open_county(self.directory)
         with county.store.write() as tx:
-            state.new_epoch(tx, self.world.rng.randbytes(8), now_ms=self.clock.now_ms())
+            recovery.put_back(tx, self.world.rng.randbytes(8), now_ms=self.clock.now_ms())
         county.store.close()
 
     def poll_max_ms(self) -> int:

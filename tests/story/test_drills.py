@@ -23,12 +23,13 @@ from hub.init import open_county
 from ops.clock import wall_clock
 from ops.nodes import find_node
 from ops.status import node_status
-from tests.story.town import ITEM, Town
+from tests.story.town import DATA, ITEM, Town
 from tests.support.cli import daemon
 from tests.support.process import ROOT, python_env
 
 pytestmark = pytest.mark.timeout(280)
-BACKUP, COPY, NEW, SPOILED, FULL, CLOCK, OLD_CASES, TWO_HUBS = (f"4202221072{number:02}" for number in range(8))
+OFFICES = [f"4202221072{number:02}" for number in range(11)]
+BACKUP, COPY, NEW, SPOILED, FULL, CLOCK, OLD_CASES, TWO_HUBS, KEEPS, LATE, STOLEN = OFFICES
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +249,53 @@ def test_old_cases_are_purged_after_a_comparison_and_come_back(town: Town) -> No
     assert report["equal"] is True
     assert report["offices"][0]["devices"][0]["purged"] == 0
     town.procs.pop(OLD_CASES).terminate()
+
+
+def test_a_restored_hub_takes_its_documents_back(town: Town) -> None:
+    """Drill 4, with the broker's accounts put back too. Published after the backup: catalogue, a device, a revocation."""
+    for office in (KEEPS, STOLEN):
+        town.join(office)
+    sync(town, KEEPS, STOLEN)
+    file = town.room / "yesterday.backup"
+    town.run("backup", "--dir", town.hub_dir, "--to", file)
+    items = town.room / "items-next.csv"
+    items.write_text(
+        (DATA / "items.csv").read_text("utf-8").replace("JF-MZ-003,临时救助", "JF-MZ-003,临时救助（新）"), "utf-8"
+    )
+    town.run("hub", "publish", "--dir", town.hub_dir, "--items", items)
+    town.join(LATE)
+    sync(town, LATE)
+    stolen = town.status(STOLEN)["device"]
+    town.run("county", "revoke", "--dir", town.hub_dir, stolen)
+    sync(town, KEEPS)
+    lost = town.run("hub", "overview", "--dir", town.hub_dir)["documents"]
+    for name in ("hub", "broker"):
+        town.procs[name].terminate()
+    town.hub_dir.rename(town.room / "burnt")
+    told = town.run("restore", "--dir", town.hub_dir, "--from", file)
+    assert told["next"]
+    town.start("broker")
+    town.start("hub")
+    sync(town, KEEPS)  # a device that was there all the time brings everything back
+    states = {}
+
+    def are_back() -> bool:
+        nodes = town.run("hub", "nodes", "--dir", town.hub_dir)["nodes"]
+        states.update({one["office"]: one["state"] for one in nodes})
+        return states.get(LATE) == "active" and states[STOLEN] == "revoked"
+
+    town.wait("the documents are back", are_back)
+    case = town.case(LATE, "accept", "--item", "JF-MZ-003", "--applicant", "李四", "--id-number", "11010519491231002X")
+    sync(town, LATE)  # its account at the broker is there again
+    assert (town.status(LATE)["pending"], town.status(LATE)["refused"]) == (0, 0)
+    assert town.digests("hub")[case["case"]] == town.digests(LATE)[case["case"]]
+    town.accept(STOLEN)
+    sync(town, STOLEN, check=False)
+    assert town.status(STOLEN)["pending"] == 1  # the broker has closed its door again
+    now = town.run("hub", "overview", "--dir", town.hub_dir)["documents"]
+    assert min(now["roster"], now["catalogue"]) > max(lost.values())
+    assert {"hub_restored", "documents_recovered"} <= notices(town, "420222")
+    assert "revocation_recovered" in notices(town, STOLEN)
 
 
 def test_an_old_hub_beside_the_new_one_stops_with_a_plain_word(town: Town) -> None:

@@ -16,7 +16,7 @@ import zstandard
 
 from protocol import canonical, enrol, envelope
 from protocol.documents import Document, sign_document
-from protocol.messages import Ack, Chunk, Hello, Ops, Stream, to_wire
+from protocol.messages import Ack, Announce, Chunk, Hello, Introduce, Ops, Show, Stream, to_wire
 from protocol.op import DOMAIN_SIGNATURE, Draft, Op, Reference, sign_op
 from protocol.receipt import AcceptedRun, Receipt, Refused, Waiting, sign_receipt
 from protocol.suites import suite
@@ -143,6 +143,24 @@ def envelope_vectors() -> Iterator[Vector]:
         "bytes": sealed(HUB, VILLAGE, Stream(b"epoch--1", 1, 2, [[1, opener().blob], [1, second().blob]])),
         "reader": "village", "expect": "ok", "messages": ["Stream"],
     }  # fmt: skip
+    yield "envelope/show", "a restored hub asks for its documents", spec, {
+        "bytes": sealed(HUB, VILLAGE, Show([["roster", 7, 217_000_000_000], ["calendar", 1, 0]])),
+        "reader": "village", "expect": "ok", "messages": ["Show"],
+    }  # fmt: skip
+    yield "envelope/announce_upward", "a device names the documents that it holds", spec, {
+        "bytes": sealed(VILLAGE, HUB, Announce([["roster", 8, 7, b"h" * 32, 900]])),
+        "reader": "hub", "expect": "ok", "messages": ["Announce"],
+    }  # fmt: skip
+    own = Introduce(STRANGER.sign_public, STRANGER.seal_public, STRANGER.suite)
+    other = Introduce(VILLAGE.sign_public, VILLAGE.seal_public, VILLAGE.suite)
+    for name, about, said, expect in (
+        ("introduced", "a device that the roster does not name proves its own name", [hello, own], "ok"),
+        ("introduced_as_another", "keys that do not make up the sender's name", [hello, other], "unknown_sender"),
+        ("introduced_without_keys", "a stranger that brings no keys", [hello], "unknown_sender"),
+    ):
+        yield f"envelope/{name}", about, spec, {
+            "bytes": sealed(STRANGER, HUB, *said), "reader": "hub", "introduced": True, "expect": expect,
+        }  # fmt: skip
     parts = canonical.decode(bytes.fromhex(sealed(VILLAGE, HUB)))
     other = canonical.decode(bytes.fromhex(sealed(TOWNSHIP, HUB)))
 

@@ -27,6 +27,8 @@ EXAMPLES = [
     messages.Held(b"h" * 32),
     messages.Fetch([b"c" * 32]),
     messages.Purged([b"c" * 32, b"d" * 32]),
+    messages.Show([["roster", 7, 0], ["calendar", 1, 9]]),
+    messages.Introduce(b"s" * 32, b"e" * 32, 1),
 ]
 
 
@@ -60,10 +62,19 @@ def test_counts_at_the_limit_and_one_beyond() -> None:
         messages.Ops([b"x"] * (messages.OPS_MAX + 1)),
         messages.Stream(b"e", 1, 2, [[1, b"x"]] * (messages.ITEMS_MAX + 1)),
         messages.Want(b"h", [[1, 1]] * (messages.RANGES_MAX + 1)),
+        messages.Show([["roster", 1, 2]] * (messages.PAPERS_MAX + 1)),
+        messages.Announce([["roster", 1, 0, b"h", 9]] * (messages.PAPERS_MAX + 1)),
     ):
         with pytest.raises(TooLarge):
             from_wire(to_wire(message))
-    for message in (messages.Ops(["x"]), messages.Stream(b"e", 1, 2, [[1]]), messages.Want(b"h", [[-1, 1]])):  # type: ignore[list-item]
+    for message in (
+        messages.Ops(["x"]),  # type: ignore[list-item]
+        messages.Stream(b"e", 1, 2, [[1]]),
+        messages.Want(b"h", [[-1, 1]]),
+        messages.Show([["roster", 1]]),
+        messages.Show(["roster"]),  # type: ignore[list-item]
+        messages.Show([["roster", True, 2]]),
+    ):
         with pytest.raises(MalformedBytes):
             from_wire(to_wire(message))
 

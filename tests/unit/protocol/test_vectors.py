@@ -10,7 +10,7 @@ import pytest
 
 from protocol import canonical, enrol, errors
 from protocol.documents import open_document
-from protocol.envelope import open_envelope
+from protocol.envelope import open_envelope, open_introduced
 from protocol.op import check_signature, parse_op
 from protocol.receipt import open_receipt
 from protocol.trust import HubCard
@@ -20,7 +20,7 @@ VECTORS = Path(__file__).parents[2] / "vectors"
 AREAS = ("canonical", "op", "envelope", "receipt", "document", "trust")
 FILES = sorted(path for area in AREAS for path in (VECTORS / area).glob("*.json"))
 KNOWN = {"about", "spec", "expect", "bytes", "signer", "id", "case", "seq", "kind", "reader", "messages", "card",
-         "certificates", "request", "suites", "speaker"}  # fmt: skip
+         "certificates", "request", "suites", "speaker", "introduced"}  # fmt: skip
 
 
 def run(area: str, vector: dict[str, Any]) -> None:
@@ -36,7 +36,13 @@ def run(area: str, vector: dict[str, Any]) -> None:
             assert name not in vector or getattr(op, name).hex() == vector[name]
         assert (vector.get("seq", op.seq), vector.get("kind", op.kind)) == (op.seq, op.kind)
     elif area == "envelope":
-        opened = open_envelope(blob, keys=KEYS[vector["reader"]], speaker=roster().speaker)
+        reader = KEYS[vector["reader"]]
+        introduced = vector.get("introduced", False)
+        opened = (
+            open_introduced(blob, keys=reader)
+            if introduced
+            else open_envelope(blob, keys=reader, speaker=roster().speaker)
+        )
         names = [type(message).__name__ for message in opened.messages]
         assert vector.get("messages", names) == names
     elif area == "receipt":
