@@ -18,7 +18,7 @@ from conflict import duplicates
 from conflict.duplicates import Applicant, Likeness, Verdict
 from conflict.kinds import FINAL, OPENING, OpKind
 from conflict.ledger.statements import insert_new, steps
-from conflict.ledger.views import ops_of, view
+from conflict.ledger.views import ops_of, refold, view
 from hub import schema
 from hub.errors import UnknownEntry
 from protocol.op import Op
@@ -75,17 +75,20 @@ def look(tx: Connection, key: bytes, cases: Iterable[bytes], *, now_ms: int) -> 
 
     Args:    key: the county's secret for the index.
     """
+    looked_at = list(cases)
+    for part in steps(looked_at):
+        tx.execute(delete(schema.blind_due).where(schema.blind_due.c.case_id.in_(part)))
+        tx.execute(delete(schema.blind).where(schema.blind.c.case_id.in_(part)))
+    mine = {one.case: one for one in refold(tx, looked_at)}  # completes what intake kept in brief, too
+    tokens = {case: _tokens(key, one) for case, one in mine.items()}
+    rows = [{"case_id": case, "token": token} for case, some in tokens.items() for token in some]
+    insert_new(tx, schema.blind, rows)
     found: list[Suspicion] = []
-    for case in cases:
-        tx.execute(delete(schema.blind_due).where(schema.blind_due.c.case_id == case))
-        tx.execute(delete(schema.blind).where(schema.blind.c.case_id == case))
-        mine = view(tx, case)
-        tokens = _tokens(key, mine)
-        for other in _met(tx, tokens, case):
-            suspicion = _compared(mine, view(tx, other))
-            if suspicion is not None and _put(tx, suspicion, _judged(mine, other), now_ms):
+    for case, others in _met(tx, tokens).items():
+        for other in others:
+            suspicion = _compared(mine[case], mine.get(other) or view(tx, other))
+            if suspicion is not None and _put(tx, suspicion, _judged(mine[case], other), now_ms):
                 found.append(suspicion)
-        insert_new(tx, schema.blind, [{"case_id": case, "token": token} for token in tokens])
     return found
 
 
@@ -136,13 +139,17 @@ def _tokens(key: bytes, case: CaseView) -> set[bytes]:
     return tokens
 
 
-def _met(tx: Connection, tokens: set[bytes], case: bytes) -> list[bytes]:
-    met: dict[bytes, list[bytes]] = {}
-    for part in steps(sorted(tokens)):
-        query = select(schema.blind).where(schema.blind.c.token.in_(part), schema.blind.c.case_id != case)
-        for token, other in tx.execute(query):
-            met.setdefault(token, []).append(other)
-    return sorted({other for cases in met.values() if len(cases) <= MET_MAX for other in cases})
+def _met(tx: Connection, tokens: Mapping[bytes, set[bytes]]) -> dict[bytes, list[bytes]]:
+    """For each of these cases, which are in the index, the others that share a token with it."""
+    under: dict[bytes, list[bytes]] = {}
+    for part in steps(sorted({token for some in tokens.values() for token in some})):
+        for token, case in tx.execute(select(schema.blind).where(schema.blind.c.token.in_(part))):
+            under.setdefault(token, []).append(case)
+    telling = {token: cases for token, cases in under.items() if 1 < len(cases) <= MET_MAX + 1}
+    return {
+        case: sorted({other for token in some & telling.keys() for other in telling[token]} - {case})
+        for case, some in tokens.items()
+    }
 
 
 def _compared(mine: CaseView, other: CaseView) -> Suspicion | None:

@@ -48,13 +48,16 @@ from protocol.succession import is_request
 
 _log = logging.getLogger("liandong.hub")
 
-PAYLOADS_MAX = 200  # taken from the carrier in one round, 13 MB at most
+PAYLOADS_MAX = 200  # taken from the carrier in one round
+ROUND_BYTES_MIN, ROUND_BYTES_MAX = 65_536, 262_144  # and no more when they hold so much: 1,000 ops at most
+ROUND_MS = 1_000  # a round that took longer is followed by a smaller one: answers leave at its end
 COMMIT_OPS_MAX = 500  # ops in one transaction: about a third of a second
 IN_FLIGHT_MAX = 150  # payloads given to the carrier and not acknowledged by the broker
 POLL_BURST = 8  # what one link may hand out at once
 IDLE_POLL_MS = 1_000  # a quiet link is looked at so often
 LOOK_MS = 500  # how often changes by other processes are looked for
 JOBS_MS = 3_600_000
+DUPLICATES_MS = 10_000  # so long nobody looks for duplicates while a backlog comes in
 BACK_MS = 3_600_000  # devices heard so lately before we began are asked to greet
 CONTACT_MS = 30_000  # a device's last contact is written down so often at most, greetings apart
 WAIT_S = 0.2  # longest sleep of a round without work
@@ -129,9 +132,11 @@ class SyncLoop:
         self._contacts: dict[bytes, Contact] = {}  # to be written down
         self._chunks: list[tuple[Device, Chunk]] = []
         self._turn = 0
+        self._round_bytes = ROUND_BYTES_MAX
         self._generation = 0  # of the carrier's connections: none yet
         self._unanswered = 0  # payloads that earlier connections took with them
-        self._look_ms = self._jobs_ms = 0
+        self._look_ms = self._jobs_ms = self._duplicates_ms = 0
+        self._may_be_due = False  # whether cases wait to be looked at for duplicates
         self._data_version = -1
         with self._store.read() as tx:
             self._board = Board(state.epoch_of(tx), county.card.certificate, streams.lengths(tx))
@@ -169,16 +174,36 @@ class SyncLoop:
         self._take(arrivals, mono_ms)
         self._take_back(mono_ms)
         self._write_down()
+        self._call_in(mono_ms, idle=not payloads)
         sent = self._serve(mono_ms)
-        return bool(payloads) or sent or self._idle.turn()
+        self._pace(self._mono_ms() - mono_ms)
+        return bool(payloads) or sent or self._look_for_duplicates(mono_ms) or self._idle.turn()
+
+    def _call_in(self, mono_ms: int, *, idle: bool) -> None:
+        """There is room: tell devices that were asked to wait."""
+        if not self._door.crowded:
+            return
+        present = {name for name, line in self._lines.items() if line.link.present(mono_ms)}
+        for name in self._door.call(present, idle=idle, mono_ms=mono_ms):
+            self._board.retry_ms[name] = 0
+            self._lines[name].link.welcome_again()
+            self._lines[name].due_ms = mono_ms
+
+    def _pace(self, took_ms: int) -> None:
+        """A weak or busy machine takes less at once, so that devices are answered before they take it for dead."""
+        size = self._round_bytes // 2 if took_ms > ROUND_MS else self._round_bytes * 2 if took_ms < ROUND_MS // 2 else 0
+        if size:
+            self._round_bytes = min(ROUND_BYTES_MAX, max(ROUND_BYTES_MIN, size))
 
     def _drain(self) -> list[tuple[str, bytes]]:
         payloads: list[tuple[str, bytes]] = []
-        while len(payloads) < PAYLOADS_MAX:
+        size = 0
+        while len(payloads) < PAYLOADS_MAX and size < self._round_bytes:
             one = self._carrier.receive()
             if one is None:
                 break
             payloads.append(one)
+            size += len(one[1])
         return payloads
 
     def _receive(self, topic: str, payload: bytes, mono_ms: int) -> list[Arrival]:
@@ -209,6 +234,7 @@ class SyncLoop:
         arrivals = []
         for event in line.link.receive(opened, mono_ms):
             if isinstance(event, OpsArrived):
+                self._door.took(line.device.incarnation, len(event.blobs), mono_ms)
                 caught_up = line.link.acked >= self._board.lengths.get(line.device.office, 0)
                 arrivals.append(Arrival(line.device.incarnation, event.blobs, answer_repeats=caught_up))
             else:
@@ -241,7 +267,8 @@ class SyncLoop:
             line.contact = devices.greeted(line.device, hello, now_ms=self._now_ms())
             line.announced = dict(hello.documents)
             self._contacts[name] = line.contact
-            wait_ms = self._door.retry_ms(
+            wait_ms = self._door.knock(
+                name,
                 line.contact.counts.get("pending", 0) if line.contact.counts else 0,
                 urgent=hello.urgent,
                 fraction=self._fraction(),
@@ -399,13 +426,29 @@ class SyncLoop:
             self._jobs_ms = mono_ms + JOBS_MS
             with self._store.write() as tx:
                 enrolment.tidy_accounts(tx, self._county.directory, now_ms=self._now_ms())
-        look_for_duplicates(self._county, now_ms=self._now_ms())
+        self._may_be_due = True
+        if mono_ms >= self._duplicates_ms:
+            self._look_for_duplicates(mono_ms)
         self._see_changes(mono_ms)
         if self._comparer is not None:
-            present = {name for name, line in self._lines.items() if line.link.present(mono_ms)}
-            for name, session, body in self._comparer.begin(present):
+            for name, session, body in self._comparer.begin(self._at_leisure(mono_ms)):
                 self._lines[name].link.say(Compare(session, body))
                 self._lines[name].due_ms = mono_ms
+
+    def _at_leisure(self, mono_ms: int) -> set[bytes]:
+        """Devices that are present and have nothing to bring; none while offices wait: comparing can wait for them."""
+        if self._door.crowded:
+            return set()
+        return {
+            name for name, line in self._lines.items() if line.link.present(mono_ms) and not self._door.is_inside(name)
+        }
+
+    def _look_for_duplicates(self, mono_ms: int) -> bool:
+        """One portion: in quiet rounds, and once in a while when there are none. True if there may be more."""
+        if self._may_be_due:
+            self._may_be_due = look_for_duplicates(self._county, now_ms=self._now_ms()) > 0
+            self._duplicates_ms = mono_ms + DUPLICATES_MS
+        return self._may_be_due
 
     def _see_changes(self, mono_ms: int) -> None:
         """Streams that grew and documents that were published, by whichever process or thread."""

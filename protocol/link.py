@@ -437,6 +437,8 @@ class HubLink(_Side):
         super().__init__(keys=keys, peer=peer, fraction=fraction)
         self._session = b""
         self._hello: Hello | None = None
+        self._answered: Hello | None = None
+        self._again = False
         self._epoch = b""
         self.acked = 0
         self._sent = 0
@@ -452,6 +454,10 @@ class HubLink(_Side):
     def expect(self, mono_ms: int) -> None:
         """The device was here before we began again: speak to it as to one that was heard just now."""
         self.heard_ms = mono_ms
+
+    def welcome_again(self) -> None:
+        """Answer the device's last greeting once more: a wait that it was told is over. Its place in the stream stays."""
+        self._again = True
 
     def gone(self) -> None:
         """The device's last will arrived, or the carrier was lost: send nothing until it greets again."""
@@ -490,7 +496,13 @@ class HubLink(_Side):
         if self._hello is not None:
             welcome = source.welcome(self._hello)
             self._place(self._hello, welcome)
-            self._hello = None
+            self._hello, self._answered, self._again = None, self._hello, False
+            batch.insert(0, welcome)
+        elif self._again and self._answered is not None:
+            welcome = source.welcome(self._answered)
+            if welcome.epoch != self._epoch:
+                self._place(self._answered, welcome)
+            self._again = False
             batch.insert(0, welcome)
         while more and len(out) < OUT_MAX - 2:
             stream = self._next(mono_ms, source)

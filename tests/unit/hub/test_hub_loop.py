@@ -18,7 +18,6 @@ from conflict.ledger.errors import StoreFull, StoreUnreachable
 from conflict.ledger.files import read_file
 from conflict.ledger.views import view
 from hub import admin, enrolment, notices, refusals, state, streams
-from hub.admission import AHEAD_S_MAX, RATE_OPS_S, Door
 from hub.init import County, open_county
 from hub.sync_loop import SyncLoop
 from hub.transaction import Work
@@ -544,29 +543,3 @@ def test_restored_directory_begins_a_new_epoch(county: County) -> None:
     with county.store.read() as tx:
         assert state.epoch_of(tx) != before
         assert [one.code for one in notices.open_notices(tx)] == ["hub_restored"]
-
-
-# --- admission -------------------------------------------------------------------------------------------------------
-
-
-def test_door_lets_the_first_in_and_names_a_time_to_the_others() -> None:
-    door = Door()
-    waits = [door.retry_ms(200, urgent=False, fraction=0.5, mono_ms=0) for _ in range(500)]
-    let_in = int(AHEAD_S_MAX * RATE_OPS_S / 200) + 1
-    assert waits[:let_in] == [0] * let_in and all(wait > 0 for wait in waits[let_in:])
-    assert waits[let_in:] == sorted(waits[let_in:])
-
-
-def test_urgent_cases_and_empty_hands_never_wait() -> None:
-    door = Door()
-    door.retry_ms(10**6, urgent=False, fraction=0.0, mono_ms=0)
-    assert door.retry_ms(5, urgent=True, fraction=0.9, mono_ms=1) == 0
-    assert door.retry_ms(0, urgent=False, fraction=0.9, mono_ms=1) == 0
-    assert door.retry_ms(5, urgent=False, fraction=0.9, mono_ms=1) > 0
-
-
-def test_door_opens_again_as_work_is_done() -> None:
-    door = Door()
-    door.retry_ms(60_000, urgent=False, fraction=0.0, mono_ms=0)
-    assert door.retry_ms(1, urgent=False, fraction=0.0, mono_ms=1_000) > 0
-    assert door.retry_ms(1, urgent=False, fraction=0.0, mono_ms=60_000) == 0
