@@ -63,6 +63,36 @@ def decode(blob: bytes, *, bytes_max: int = BYTES_MAX) -> Any:
     return value
 
 
+def decode_pair(blob: bytes, *, bytes_max: int = BYTES_MAX) -> tuple[bytes, bytes] | None:
+    """The two byte strings of a list of two, as `decode` gives them, without decoding: every op comes in such a list.
+
+    Returns: None if `blob` is not the canonical form of such a list; `decode` then says what is wrong with it.
+    """
+    if not 3 <= len(blob) <= bytes_max or blob[0] != _LIST_OF_TWO:
+        return None
+    first = _byte_string(blob, 1)
+    if first is None:
+        return None
+    second = _byte_string(blob, first[1])
+    if second is None or second[1] != len(blob):
+        return None
+    return blob[first[0] : first[1]], blob[second[0] : second[1]]
+
+
+_LIST_OF_TWO = 0x92  # MessagePack: a list of two entries
+_BYTES_MARKS = {0xC4: (1, 0), 0xC5: (2, 0x100), 0xC6: (4, 0x10000)}  # mark -> bytes of the length, least length
+
+
+def _byte_string(blob: bytes, at: int) -> tuple[int, int] | None:
+    """Begin and end of the contents of the byte string at `at`, if it is one, in its shortest form and whole."""
+    width, least = _BYTES_MARKS.get(blob[at], (0, 0)) if at < len(blob) else (0, 0)
+    begin = at + 1 + width
+    if width == 0 or begin > len(blob):
+        return None
+    size = int.from_bytes(blob[at + 1 : begin], "big")
+    return (begin, begin + size) if size >= least and begin + size <= len(blob) else None
+
+
 def _map_in_order(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     """A map whose keys come sorted, each once, all text or all integers from 0. Hooks raise ValueError."""
     table = dict(pairs)
@@ -83,8 +113,10 @@ def _check_kinds(items: Collection[Any]) -> None:
     kinds = set(map(type, items))
     if not kinds <= _KINDS:
         raise ValueError("a value of a kind that has no canonical form")
-    if int in kinds and any(type(item) is int and not -INT_MAX <= item <= INT_MAX for item in items):
-        raise ValueError("an integer beyond 2^53")
+    if int in kinds:
+        for item in items:
+            if type(item) is int and not -INT_MAX <= item <= INT_MAX:
+                raise ValueError("an integer beyond 2^53")
 
 
 def _check_depth(value: Any, left: int) -> None:

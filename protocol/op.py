@@ -156,6 +156,9 @@ def check_signature(op: Op, public: bytes) -> None:
 
 
 def _parts(blob: bytes) -> tuple[bytes, bytes]:
+    found = canonical.decode_pair(blob, bytes_max=OP_BYTES_MAX)
+    if found is not None:
+        return found
     pair = canonical.decode(blob, bytes_max=OP_BYTES_MAX)
     if not (isinstance(pair, list) and len(pair) == 2 and all(type(part) is bytes for part in pair)):
         raise MalformedBytes("an op is a pair of signed bytes and signature")

@@ -247,11 +247,12 @@ def set_due(tx: Connection, due: Mapping[bytes, int | None]) -> None:
 
 def number_key(text: str) -> str:
     """A case number in the form it is looked up by: width, case, dashes and spaces do not matter, nor O I S Z for 0 1 5 2."""
-    plain = unicodedata.normalize("NFKC", text).upper()
-    return "".join(char for char in plain if char.isascii() and char.isalnum()).translate(_LOOKALIKES)
+    plain = unicodedata.normalize("NFKC", text).upper().encode("ascii", "ignore")
+    return plain.translate(_LOOKALIKES, _NOT_ALNUM).decode("ascii")
 
 
-_LOOKALIKES = str.maketrans("OISZ", "0152")  # letters that no number contains (conflict/numbers.py)
+_LOOKALIKES = bytes.maketrans(b"OISZ", b"0152")  # letters that no number contains (conflict/numbers.py)
+_NOT_ALNUM = bytes(code for code in range(128) if not chr(code).isalnum())
 _CASES: BindParameter[bytes] = bindparam("cases", expanding=True)
 _HISTORIES = (
     select(ops_table.c.id, ops_table.c.case_id, ops_table.c.blob)

@@ -90,3 +90,25 @@ def test_limits_hold_at_the_limit_and_break_one_beyond() -> None:
 def test_what_has_no_canonical_form_is_our_own_error(value: Any) -> None:
     with pytest.raises(LocalProtocolError):
         canonical.encode(value)
+
+
+@given(st.binary(max_size=300), st.binary(max_size=80), st.integers(0, 400), st.integers(0, 255))
+def test_a_pair_of_byte_strings_is_read_without_decoding_as_with_it(
+    one: bytes, two: bytes, place: int, byte: int
+) -> None:
+    """Also of bytes that are almost such a pair: whatever is found is what `decode` would have found."""
+    blob = canonical.encode([one, two])
+    assert canonical.decode_pair(blob) == (one, two)
+    bent = blob[: place % len(blob)] + bytes([byte]) + blob[place % len(blob) + 1 :]
+    for other in (bent, blob[: place % len(blob)], blob + bytes([byte])):
+        found = canonical.decode_pair(other)
+        assert found is None or canonical.decode(other) == list(found)
+
+
+@pytest.mark.parametrize("size", [255, 256, 65_535, 65_536])
+def test_a_pair_in_its_shortest_form_only(size: int) -> None:
+    blob = canonical.encode([bytes(size), b"x"])
+    assert canonical.decode_pair(blob) == (bytes(size), b"x")
+    assert canonical.decode_pair(blob, bytes_max=len(blob) - 1) is None
+    longer = b"\x92\xc6" + size.to_bytes(4, "big") + bytes(size) + b"\xc4\x01x"
+    assert (canonical.decode_pair(longer) is None) == (size < 65_536)
