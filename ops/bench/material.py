@@ -110,11 +110,13 @@ class Author:
         )
         return self.last
 
-    def accept(self, terms: Mapping[str, Any] = TERMS) -> Op:
+    def accept(self, terms: Mapping[str, Any] = TERMS, *, urgent: bool = False) -> Op:
         """An op that opens a case, with about 1.2 KB of fields. terms: as published, or the hub vetoes the op."""
         seq = self.last.seq + 1 if self.last else 1
         number = numbers.make(self.keys.office, NOW_MS, seq, device=self.keys.incarnation)
-        body = {"number": number, "item": ITEM, "terms": dict(terms), "fields": self.form(self.rng)}
+        body: dict[str, Any] = {"number": number, "item": ITEM, "terms": dict(terms), "fields": self.form(self.rng)}
+        if urgent:
+            body["urgent"] = True
         return self.say("accept", body)
 
     def status(self, case: bytes, parent: bytes) -> Op:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from ops.cli import broker, bundle, case, city, county, demo, edge, hub, node, simulate, upkeep
+from ops.cli import bench, broker, bundle, case, city, county, demo, edge, hub, node, simulate, upkeep
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,12 +26,12 @@ for name, group in (
     ("node", node.app),
     ("bundle", bundle.app),
     ("city", city.app),
+    ("bench", bench.app),
 ):
     app.add_typer(group, name=name)
 app.command("reconcile")(upkeep.reconcile)
 app.command("backup")(upkeep.backup)
 app.command("restore")(upkeep.restore)
-app.command("bench")(upkeep.bench)
 node.app.command("retry")(upkeep.retry)
 node.app.command("aside")(upkeep.aside)
 node.app.command("repair")(upkeep.repair)

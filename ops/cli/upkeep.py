@@ -1,7 +1,7 @@
-"""`liandong reconcile`, `backup`, `restore`, `bench`, `node retry|aside|repair|purge`, `case fetch`, `hub takeover`: what keeps a node and a county in order.
+"""`liandong reconcile`, `backup`, `restore`, `node retry|aside|repair|purge`, `case fetch`, `hub takeover`: what keeps a node and a county in order.
 
 For: the commands that a timer or an administrator runs.
-May not: do the work (ops/reconcile, ops/backup.py and ops/bench do).
+May not: do the work (ops/reconcile and ops/backup.py do).
 Manual: docs/operating/commands.md.
 """
 
@@ -226,31 +226,3 @@ def reconcile(
     output.show(report.as_json(), as_json=as_json, text=report.text())
     if not report.equal:
         raise typer.Exit(output.FAILED)
-
-
-def bench(
-    seconds: Annotated[float, typer.Option("--seconds", help="How long each measurement runs.", min=0.1)] = 1.0,
-    only: Annotated[
-        list[str] | None, typer.Option("--only", help="primitives, wire, save, intake, fold; repeat.")
-    ] = None,
-    directory: Annotated[
-        Path | None, typer.Option("--dir", help="A disk to measure on; the temporary directory unless named.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure intake, save, bytes on the line and fold, beside the raw cost of the same primitives. 性能测量"""
-    from ops.bench.run import measure
-
-    result = measure(seconds=seconds, only=only or [], directory=directory)
-    output.show(result, as_json=as_json, text=lambda: output.table(["what", "value"], flat(result)))
-
-
-def flat(result: dict[str, object], prefix: str = "") -> list[list[object]]:
-    """A nested result as rows of dotted names and values."""
-    rows: list[list[object]] = []
-    for name, value in result.items():
-        if isinstance(value, dict):
-            rows += flat(value, f"{prefix}{name}.")
-        else:
-            rows.append([prefix + name, round(value, 2) if isinstance(value, float) else value])
-    return rows
