@@ -17,7 +17,8 @@ from pathlib import Path
 
 from conflict.ledger.errors import StoreUnreachable
 from conflict.ledger.store import daemon_lock
-from hub import lineage
+from hub import lineage, state
+from hub.clock import CountyClock
 from hub.config import read_secret
 from hub.documents import Shelf
 from hub.init import HUB_PASSWORD_NAME, open_county, settle_restored
@@ -80,6 +81,7 @@ def _serve(
         settle_restored(county, now_ms=now_ms())
         with county.store.read() as tx:
             lineage.need_newest(tx)
+            clock = CountyClock(now_ms, mono_ms, signed_ms=state.signed_ms(tx))
         carrier = MqttCarrier(
             broker or county.config.broker,
             client_id=topics.HUB_USER,
@@ -89,23 +91,24 @@ def _serve(
             subscriptions=(topics.all_up(space),),
             ca_file=authority if (authority := directory / CA_NAME).exists() else None,
         )
-        intake = Intake(county.store, county.keys, county.shelf, now_ms=now_ms)
+        intake = Intake(county.store, county.keys, county.shelf, now_ms=clock)
         loop = SyncLoop(
             county,
             carrier,
             intake,
-            now_ms=now_ms,
+            now_ms=clock,
             mono_ms=mono_ms,
             fraction=fraction,
             random_bytes=os.urandom,
             comparer=comparer(county) if comparer else None,
+            hourly=clock.tell,
         )
         shelf = Shelf(Trust.of(county.card), county.keys)
         gateway = threading.Thread(
             target=run_gateway,
             name="upward",
             args=(county, shelf, stop, carrier.wake),
-            kwargs={"now_ms": now_ms},
+            kwargs={"now_ms": clock},
             daemon=True,
         )
         carrier.start()

@@ -15,6 +15,8 @@ from hub.errors import UnknownEntry
 from hub.schema import notice
 from protocol.roster import Device
 
+CLOCK_MS_MAX = 600_000  # the machine's clock may be so far behind the last signed time before a person is told
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -50,6 +52,19 @@ def tell_mismatch(tx: Connection, device: Device, *, now_ms: int) -> None:
         office=device.office,
         text="The bytes of an attachment do not have the hash that its op names; they are asked for again.",
         text_zh="附件内容与登记的摘要不符，将重新索取。",
+        now_ms=now_ms,
+    )
+
+
+def tell_clock(tx: Connection, *, now_ms: int) -> None:
+    """The clock of the hub's machine cannot be right; the county's time is reckoned without it."""
+    tell(
+        tx,
+        code="clock_wrong",
+        about="",
+        office="",
+        text="The clock of the hub's machine cannot be right: set it, then close this notice.",
+        text_zh="县中心主机的时钟不正确：请校准时钟，然后关闭本提示。",
         now_ms=now_ms,
     )
 

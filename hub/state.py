@@ -15,6 +15,7 @@ from protocol.errors import StoreError
 
 EPOCH = "hub.epoch"
 ANEW = "hub.began_anew"  # when an epoch followed another one, ms: this store had been put back from a backup
+SIGNED = "hub.signed_ms"
 
 
 def new_epoch(tx: Connection, random: bytes, *, now_ms: int, look_back: int = era.LOOK_BACK, beyond: int = 0) -> None:
@@ -45,6 +46,18 @@ def epoch_since_ms(tx: Connection) -> int:
 def began_anew_ms(tx: Connection) -> int:
     """When this hub was last put back from a backup, ms since 1970 UTC; 0 if it never was."""
     return int(get_meta(tx, ANEW, 0))
+
+
+def signed_ms(tx: Connection) -> int:
+    """The latest time that was signed in a receipt or an op of this hub; 0 before the first. It never goes back: a later
+    word of the hub is later by its own time too, whatever became of its machine's clock."""
+    found: int = get_meta(tx, SIGNED, 0)
+    return found
+
+
+def note_signed(tx: Connection, now_ms: int) -> None:
+    if now_ms > signed_ms(tx):
+        put_meta(tx, SIGNED, now_ms)
 
 
 def _epoch(tx: Connection) -> tuple[bytes, int]:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from conflict.ledger.files import put_chunk
 from hub import contents, devices, enrolment, lineage, notices, purges, refusals, state, streams
 from hub.admission import Door
@@ -117,7 +119,9 @@ class SyncLoop:
         fraction: Callable[[], float],
         random_bytes: Callable[[int], bytes],
         comparer: Comparer | None = None,
+        hourly: Callable[[Connection], None] = lambda tx: None,
     ) -> None:
+        self._hourly = hourly
         self._county, self._carrier, self._intake = county, carrier, intake
         self._idle = Idle(county.store)
         self._store, self._shelf, self._keys = county.store, county.shelf, county.keys
@@ -426,6 +430,7 @@ class SyncLoop:
             self._jobs_ms = mono_ms + JOBS_MS
             with self._store.write() as tx:
                 enrolment.tidy_accounts(tx, self._county.directory, now_ms=self._now_ms())
+                self._hourly(tx)
         self._may_be_due = True
         if mono_ms >= self._duplicates_ms:
             self._look_for_duplicates(mono_ms)

@@ -20,7 +20,7 @@ from conflict.ledger import schema as ledger
 from conflict.ledger.append import Outcome, append_many, touched
 from conflict.ledger.statements import steps
 from conflict.ledger.views import heads, ops_by_id, refold
-from hub import carriers, contents, duplicates, held, judge, notices, refusals, streams, upward_link
+from hub import carriers, contents, duplicates, held, judge, notices, refusals, state, streams, upward_link
 from hub.arrival import Rejected
 from hub.author import HUB_STAFF, Author
 from hub.documents import Shelf
@@ -47,7 +47,9 @@ class Work:
         take_turn(tx)
         shelf.refresh(tx)
         self.tx = tx
-        self.now_ms = now_ms
+        self.now_ms = max(now_ms, state.signed_ms(tx))
+        if self.now_ms - now_ms > notices.CLOCK_MS_MAX:
+            notices.tell_clock(tx, now_ms=self.now_ms)
         self.stored = 0
         self.held = 0
         self.verdicts: list[Verdict] = []
@@ -121,16 +123,27 @@ class Work:
     def carried(self, sender: bytes, ops: Sequence[Op]) -> None:
         """Ops that a device handed in for offices below its own: it gets the receipts too, and may have their files.
 
-        After `take`. Own ops of the sender, and those of offices that are not below it, are passed over.
+        After `take`. Own ops of the sender, and those of offices that never were below it, are passed over. What it took
+        for an office that has left it since are cases that it holds: they come to it as to any holder.
         """
         roster = self._shelf.roster
         device = roster.device(sender)
         foreign = [op for op in ops if op.device != sender]
         if not foreign or device is None or device.state == REVOKED:
             return
-        mine = [op for op in foreign if roster.is_above(device.office, op.office)]
+        mine = [op for op in foreign if carriers.was_above(self.tx, roster, device.office, op.office)]
         carriers.note(self.tx, device.office, {op.office for op in mine})
         contents.also_from(self.tx, mine, sender)
+        self._hold_too(device.office, {op.case for op in mine if not roster.is_above(device.office, op.office)})
+
+    def _hold_too(self, office: str, cases: Collection[bytes]) -> None:
+        """An office that has ops of these cases in its store holds them whole from now on, if it did not."""
+        held = streams.scopes(self.tx, cases)
+        whole = streams.all_of(self.tx, [case for case in sorted(cases) if office not in held[case]])
+        fresh = {case: items for case, items in whole.items() if items}
+        for items in fresh.values():
+            self._down.setdefault(office, []).extend(items)
+        streams.enter_scope(self.tx, [(case, office) for case in fresh])
 
     def answer_again(self, ops: Sequence[Op], *, carried: Collection[bytes] = ()) -> None:
         """Receipts once more for ops that were settled before. One that waits is not settled and gets none.
@@ -177,6 +190,8 @@ class Work:
             first.setdefault(office, []).extend(items)
         streams.extend(self.tx, first)
         self.offices |= set(first)
+        if self.receipts or self.stored:
+            state.note_signed(self.tx, self.now_ms)
 
     def _hold_late(self, ops: Sequence[Op]) -> list[Op]:
         """Ops of revoked devices go to a person (law 7), openers under a lost catalogue wait for it; the others are
