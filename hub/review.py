@@ -19,7 +19,7 @@ from conflict.explain import explain
 from conflict.kinds import FINAL, OpKind, Role
 from conflict.ledger import views
 from conflict.powers import allowed
-from hub import duplicates, state
+from hub import carriers, duplicates, state
 from hub.enrolment import known_office
 from hub.errors import UnknownConflict
 from hub.init import County
@@ -183,6 +183,7 @@ def rehome(county: County, office: str, parent: str, *, reason: str, staff: str,
             changed.put_office(replace(moved, parent=parent))
 
         county.shelf.change_roster(tx, county.keys, put, now_ms=now_ms)
+        carriers.left(tx, office, moved.parent)
         body = {"office": office, "parent": parent, "reason": f"{reason}（{staff}）"}
         cases = _in_flight(tx, office)
         ops = [

@@ -13,7 +13,7 @@ from functools import cached_property
 from sqlalchemy import select
 
 from conflict.ledger.store import Store
-from hub import schema
+from hub import carriers, schema
 from protocol.messages import STREAM_RECEIPT
 from protocol.op import Op
 from protocol.roster import Device, Roster
@@ -29,9 +29,13 @@ class Receipted:
 
     def lacks(self, op: Op, roster: Roster) -> bool:
         """Whether the device is owed a receipt about this stored op: its own or its office's, or one that it carries
-        for an office below, and none is on its way."""
-        ours = op.office == self._device.office or roster.is_above(self._device.office, op.office)
+        for an office that is or was below, and none is on its way."""
+        ours = op.office == self._device.office or self._carries_for(op.office, roster)
         return ours and op.id not in self._named and not self._runs(op)
+
+    def _carries_for(self, office: str, roster: Roster) -> bool:
+        with self._store.read() as tx:
+            return carriers.was_above(tx, roster, self._device.office, office)
 
     def _runs(self, op: Op) -> bool:
         return any(first <= op.seq <= last for first, last in self._said[0].get(op.device, ()))

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from hub import carriers, contents, streams
+from hub import carriers, contents, review, streams
 from hub.arrival import Arrival
 from hub.init import County
-from protocol.messages import STREAM_RECEIPT
+from protocol.messages import STREAM_OP, STREAM_RECEIPT
+from protocol.op import parse_op
 from protocol.receipt import open_receipt
 from protocol.trust import Trust
-from tests.unit.hub.hub_support import FAR, NEIGHBOUR, TOWN, VILLAGE, Machine, enrol, new_intake
+from tests.unit.hub.hub_support import FAR, NEIGHBOUR, NOW, TOWN, VILLAGE, Machine, enrol, new_intake
+
+
+def items_of(county: County, office: str, wanted: int) -> list[bytes]:
+    """The items of one kind in an office's stream."""
+    with county.store.read() as tx:
+        found = streams.read(tx, office, epoch=b"e", after=0, bytes_max=10**7, count_max=1_000, without=b"")
+    return [] if found is None else [bytes(blob) for what, blob in found.items if what == wanted]  # type: ignore[call-overload]
+
+
+def ops_in(county: County, office: str) -> set[bytes]:
+    return {parse_op(blob).id for blob in items_of(county, office, STREAM_OP)}
 
 
 def receipts_in(county: County, office: str) -> list[tuple[bytes, int]]:
     """(author, last accepted number) of the receipts in an office's stream."""
-    with county.store.read() as tx:
-        found = streams.read(tx, office, epoch=b"e", after=0, bytes_max=10**7, count_max=1_000, without=b"")
-    items = [] if found is None else found.items
-    opened = [open_receipt(blob, Trust.of(county.card)) for what, blob in items if what == STREAM_RECEIPT]
+    opened = [open_receipt(blob, Trust.of(county.card)) for blob in items_of(county, office, STREAM_RECEIPT)]
     return [(one.author, one.accepted[-1].last_seq) for one in opened if one.accepted]
 
 
@@ -53,6 +62,20 @@ def test_who_is_not_above_learns_nothing(either: County, office: str) -> None:
     assert receipts_in(either, office) == []
     with either.store.read() as tx:
         assert carriers.carriers(tx) == {}
+
+
+def test_a_township_whose_village_has_left_still_hands_in_what_it_took(either: County) -> None:
+    """Found by the simulator: it offered for ever what it had taken before the village came under another township, and
+    its copies of those cases followed no more."""
+    village, town = enrol(either, VILLAGE, seed=1), enrol(either, TOWN, seed=2)
+    review.rehome(either, VILLAGE, FAR[:9], reason="行政区划调整", staff="周强", now_ms=NOW)
+    hand_in(either, town, first := village.accept())
+    assert receipts_in(either, TOWN) == [(village.keys.incarnation, 1)]
+    hand_in(either, village, later := village.amend(first, 备注="后来"))
+    assert {first.id, later.id} <= ops_in(either, TOWN)
+    other = village.accept(identity="420222197505056619")
+    hand_in(either, village, other)
+    assert other.id not in ops_in(either, TOWN), "new cases are none of its business"
 
 
 def test_files_are_asked_from_the_carrier_too(either: County) -> None:
