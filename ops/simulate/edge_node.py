@@ -22,6 +22,7 @@ from edge.sync_loop import SyncLoop, listens_to
 from ops.simulate.disk import Disks
 from ops.simulate.machine import Machine
 from ops.simulate.network import Line
+from ops.simulate.township import Network, SideLine, beside
 from ops.simulate.world import SECOND, World
 from protocol import topics
 from protocol.enrol import open_answer
@@ -41,6 +42,8 @@ class EdgeMachine(Machine):
         self.node: Node | None = None
         self.loop: SyncLoop | None = None
         self.incarnation = b""
+        self.halls: Network | None = None  # brokers of townships, in a county that has any
+        self.sides: list[SideLine] = []
         self._asked_ms = 0
         self._version = -1
 
@@ -58,8 +61,22 @@ class EdgeMachine(Machine):
         self.line.hears = {*listens_to(self.node.keys, self.node.reference.trust), self._down(self.line.box)}
         self.loop = self._new_loop(self.node)
         self._asked_ms, self._version = 0, -1
+        if self.halls is not None and not self.renewing:
+            self.sides = beside(self.halls, self, self.node)
+
+    def start(self) -> None:
+        super().start()
+        self._dial_halls()
+
+    def wake(self, delay_ms: int = 100) -> None:
+        super().wake(delay_ms)
+        for side in self.sides:
+            side.wake()
 
     def close(self) -> None:
+        for side in self.sides:
+            side.end()
+        self.sides = []
         if self.node is not None:
             self.node.close()
         self.node = self.loop = None
@@ -72,7 +89,11 @@ class EdgeMachine(Machine):
             assert self.loop is not None
             self.loop.turn()
             self._go_on_under_new_keys_if_due()
-        return self.line.sent + self.line.counters.received > before
+        busy = self.line.sent + self.line.counters.received > before
+        if busy:
+            for side in self.sides:
+                side.wake()
+        return busy
 
     def on_store_refused(self) -> None:
         if self.node is not None:
@@ -139,6 +160,12 @@ class EdgeMachine(Machine):
         self.close()
         self.open()
         self.line.refresh()
+        self._dial_halls()
+
+    def _dial_halls(self) -> None:
+        for side in self.sides:
+            side.line.refresh()
+            side.wake()
 
     def _down(self, box: str) -> str:
         assert self.node is not None
@@ -146,7 +173,7 @@ class EdgeMachine(Machine):
 
     def _new_loop(self, node: Node) -> SyncLoop:
         rng = self.world.rng
-        return SyncLoop(
+        loop = SyncLoop(
             node.store,
             node.keys,
             node.reference,
@@ -155,3 +182,5 @@ class EdgeMachine(Machine):
             random_bytes=rng.randbytes,
             fraction=rng.random,
         )
+        loop.lane.follow(node.directory)
+        return loop

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hub import admin
-from ops.simulate import raw
+from ops.simulate import branches, raw
 from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.equality import STREAM_PLACE
 from ops.simulate.world import DAY, HOUR, MINUTE, SECOND
@@ -56,6 +56,7 @@ def _all_well(sim: Simulation) -> None:
         machine.line.open = machine is sim.hub
         machine.line.refresh()
         machine.start()
+    sim.halls.all_well()
     for office in sim.tree.offices:
         if not sim.devices_of(office):
             sim.world.at(MINUTE, sim.enrol, office)
@@ -67,8 +68,10 @@ def _all_well(sim: Simulation) -> None:
 def _round(sim: Simulation) -> None:
     """Every office connects once, and the round ends when all is quiet."""
     world = sim.world
+    sim.halls.look()
+    sim.halls.plug_all(True)
     for machine in sim.working():
-        machine.line.open = True
+        machine.line.open = machine.office not in sim.halls.hermits
         world.at(world.between(0, MINUTE), machine.line.refresh)
     began, revoked = world.now_ms, _revoked(sim)
     heard = [machine for machine in sim.working() if machine.incarnation not in revoked]
@@ -79,18 +82,20 @@ def _round(sim: Simulation) -> None:
     for machine in sim.working():
         machine.line.open = False
         machine.line.refresh()
+    sim.halls.plug_all(False)
 
 
 def _quiet(sim: Simulation, machine: EdgeMachine) -> bool:
     """Nothing is under way for this device, by what the stores say."""
     if machine.renewing:
         return True  # it waits for a person
-    if not machine.up or machine.line.state != "online":
+    hermit = machine.office in sim.halls.hermits
+    if not machine.up or (machine.line.state != "online" and not hermit) or branches.under_way(sim, machine):
         return False
     if any(state in ("pending", "offered") for state, _code, _reason in raw.outbox(machine.store_path).values()):
         return False
     place = raw.meta(machine.store_path, STREAM_PLACE)
-    if (place[1] if place else 0) != raw.stream_lengths(sim.hub.store_path).get(machine.office, 0):
+    if not hermit and (place[1] if place else 0) != raw.stream_lengths(sim.hub.store_path).get(machine.office, 0):
         return False
     hub = raw.files(sim.hub.store_path)
     return not any(hub.get(sha256) and not here for sha256, here in raw.files(machine.store_path).items())
@@ -103,6 +108,8 @@ def _people_act(sim: Simulation) -> None:
     for machine in sim.working():
         if machine.node is None:
             continue
+        if machine.office in sim.halls.hermits:
+            _visit(sim, machine)
         banners = {str(banner["code"]) for banner in machine.node.status()["banners"]}  # type: ignore[attr-defined]
         if machine.incarnation in revoked or ("needs_code" in banners and not sim.join_anew(machine)):
             sim.world.note("retired", machine.name)
@@ -116,6 +123,14 @@ def _people_act(sim: Simulation) -> None:
                 sim.world.note("not enrolled", office, error.code)
     sim.city.decide_all()
     sim.hub.gateway()
+
+
+def _visit(sim: Simulation, machine: EdgeMachine) -> None:
+    """Whom the county never hears by a line: new keys are taken by a code, and a stick brings what no township can."""
+    if machine.renewing:
+        sim.join_anew(machine)
+    elif not branches.served(sim, machine):
+        sim.carry_by_stick(machine)
 
 
 def _revoked(sim: Simulation) -> set[bytes]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from conflict.ledger.views import brief_views, complete_views
-from hub import lineage, recovery, upward
+from hub import lineage, recovery, state, upward
+from hub.clock import CountyClock
 from hub.config import STORE_NAME
 from hub.documents import Shelf
 from hub.errors import AnotherHub
@@ -64,15 +65,16 @@ class HubMachine(Machine):
         try:
             with county.store.read() as tx:
                 lineage.need_newest(tx)
+                self._time = CountyClock(self.clock.now_ms, self.clock.mono_ms, signed_ms=state.signed_ms(tx))
         except AnotherHub:
             county.store.close()
             raise
         settle_restored(county, now_ms=self.clock.now_ms(), random_bytes=self.world.rng.randbytes)
         self.county = county
-        self.intake = Intake(county.store, county.keys, county.shelf, now_ms=self.clock.now_ms)
+        self.intake = Intake(county.store, county.keys, county.shelf, now_ms=self._time)
         self.line.hears = set()
         self.loop = self._new_loop(county)
-        self._desk = HubDesk(county, Shelf(Trust.of(county.card), county.keys), self.clock.now_ms)
+        self._desk = HubDesk(county, Shelf(Trust.of(county.card), county.keys), self._time)
         upward.resume(county.store, now_ms=self.clock.now_ms())
         self._gateway_within(GATEWAY_MS)
 
@@ -133,7 +135,7 @@ class HubMachine(Machine):
 
     def _gateway_step(self) -> None:
         assert self.county is not None and self._desk is not None
-        done = upward.step(self.county.store, self.city, self._desk, now_ms=self.clock.now_ms())
+        done = upward.step(self.county.store, self.city, self._desk, now_ms=self._time())
         if done.touched:
             self.wake()
 
@@ -155,9 +157,10 @@ class HubMachine(Machine):
             county,
             self.line,
             self.intake,
-            now_ms=self.clock.now_ms,
+            now_ms=self._time,
             mono_ms=self.clock.mono_ms,
             fraction=rng.random,
             random_bytes=rng.randbytes,
             comparer=comparer,
+            hourly=self._time.tell,
         )

@@ -19,7 +19,7 @@ from typing import Any
 from unittest import mock
 
 from edge import incarnation
-from ops.simulate import checks, equality, outcomes, raw
+from ops.simulate import branches, checks, equality, outcomes, raw, times
 from ops.simulate.faults.catalogue import NAMES
 from ops.simulate.findings import Findings
 from ops.simulate.heal import heal
@@ -100,6 +100,8 @@ def simulate(options: Options, *, progress: Progress = lambda _text: None) -> Su
                 equality.everything_equal(sim, hub, found)
                 outcomes.nothing_doubled(sim, hub, found)
                 outcomes.nothing_silent(sim, hub, found)
+                branches.carried_well(sim, hub, found)
+                times.times_are_plausible(sim, hub, found)
                 outcomes.order_does_not_matter(sim, hub, found)
             checks.bytes_unchanged(sim, found)
             return _summary(sim, found, rounds)

@@ -26,7 +26,8 @@ from ops.simulate.book import Book
 from ops.simulate.city import SimulatedCity
 from ops.simulate.disk import Disks
 from ops.simulate.edge_node import EdgeMachine
-from ops.simulate.faults.catalogue import Plan
+from ops.simulate.faults.catalogue import NEED_HALLS, Plan
+from ops.simulate.halls import Halls
 from ops.simulate.hub_node import HubMachine
 from ops.simulate.machine import Machine
 from ops.simulate.network import HUB_BOX, Broker
@@ -46,6 +47,7 @@ HABITS = {
     6: (7.0, 6, (5 * MINUTE, 30 * MINUTE)),
 }
 LINE_DEAD_SHARE = 0.2  # days on which a village has no line at all
+HOLIDAY_SHARE = 0.05  # of the usual acts and days with a line
 OFFICE_HOURS = 10 * HOUR
 NEW_MACHINE_MS = (HOUR, 8 * HOUR)  # until an office has another machine
 _T = TypeVar("_T")
@@ -64,10 +66,12 @@ class Simulation:
         self.staff = Staff(self.world)
         self.book = Book(self.world)
         self.plan = Plan(self)
+        self.halls = Halls(self)
         self.edges: list[EdgeMachine] = []
         self.old_hubs: list[HubMachine] = []
         self.moved: set[str] = set()  # offices that came under another one
         self.healing = False
+        self.quiet_until_ms = 0  # holidays: few people act, no further faults begin
         self.end_ms = START_MS + int(options.days * DAY)
         self.problems: list[str] = []
         self._numbers = 0
@@ -101,6 +105,8 @@ class Simulation:
         self.hub.start()
         for office in self.tree.offices:
             self.enrol(office)
+        if NEED_HALLS & set(self.options.faults):
+            self.halls.set_up()
 
     def _close(self) -> None:
         for machine in (*self.edges, *self.old_hubs, getattr(self, "hub", None)):
@@ -214,6 +220,7 @@ class Simulation:
     def adopt(self, machine: EdgeMachine) -> None:
         """Take a machine into the county's life."""
         machine.on_died = lambda: self.book.look_at(machine, told=False)
+        machine.halls = self.halls.network
         self.edges.append(machine)
 
     def enrol_later(self, office: str) -> None:
@@ -339,18 +346,27 @@ class Simulation:
             if weekend:
                 acts, windows = acts * 0.2, 1
             share = 1.0
+            if self.world.now_ms < self.quiet_until_ms:
+                share, windows = HOLIDAY_SHARE, int(self.world.chance(HOLIDAY_SHARE))
             for _ in range(windows if not (len(machine.office) == 12 and self.world.chance(LINE_DEAD_SHARE)) else 0):
                 self.world.at(self.world.between(0, 14 * HOUR), self.open_line, machine, self.world.between(*span))
             for _ in range(self._count(acts * share)):
                 self.world.at(self.world.between(0, OFFICE_HOURS), self.somebody_acts, machine)
+            if share == 1.0:
+                self.halls.plan_day(machine)
         self.world.at(DAY, self._day, number + 1)
+
+    def holiday(self, span_ms: int) -> None:
+        """From now on little happens for so long; the run ends some hours later at the earliest."""
+        self.quiet_until_ms = max(self.quiet_until_ms, self.world.now_ms + span_ms)
+        self.end_ms = max(self.end_ms, self.quiet_until_ms + OFFICE_HOURS)
 
     def _count(self, mean: float) -> int:
         """How many of something happen, around a mean."""
         return sum(self.world.chance(0.5) for _ in range(round(2 * mean)))
 
     def open_line(self, machine: EdgeMachine, span_ms: int) -> None:
-        if machine.gone or self.healing:
+        if machine.gone or self.healing or machine.office in self.halls.hermits:
             return
         machine.line.open = True
         machine.line.closes_ms = max(machine.line.closes_ms, self.world.now_ms + int(span_ms))

@@ -12,7 +12,19 @@ import sys
 
 import pytest
 
-from ops.simulate.faults import brokers, cities, clocks, counties, crashes, lines, poison, stores
+from ops.simulate.faults import (
+    brokers,
+    cities,
+    clocks,
+    counties,
+    crashes,
+    hubs,
+    lanes,
+    lines,
+    poison,
+    stores,
+    townships,
+)
 from ops.simulate.faults.fault import Fault
 from ops.simulate.options import Options
 from ops.simulate.run import simulate
@@ -27,6 +39,10 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
     "poison": poison.POISON,
     "counties": counties.COUNTIES,
     "cities": cities.CITIES,
+    "townships": townships.TOWNSHIPS,
+    "hubs": hubs.HUBS,
+    "lanes": lanes.LANES,
+    "silences": lanes.SILENCES,
 }
 
 

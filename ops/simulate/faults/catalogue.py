@@ -16,10 +16,13 @@ from ops.simulate.faults.clocks import CLOCKS
 from ops.simulate.faults.counties import COUNTIES
 from ops.simulate.faults.crashes import CRASHES
 from ops.simulate.faults.fault import Fault
+from ops.simulate.faults.hubs import HUBS
 from ops.simulate.faults.identities import IDENTITIES
+from ops.simulate.faults.lanes import LANES, SILENCES
 from ops.simulate.faults.lines import LINES
 from ops.simulate.faults.poison import POISON
 from ops.simulate.faults.stores import STORES
+from ops.simulate.faults.townships import TOWNSHIP_MACHINES, TOWNSHIPS
 from ops.simulate.world import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -29,9 +32,25 @@ if TYPE_CHECKING:
 
 FAULTS: dict[str, Fault] = {
     fault.name: fault
-    for fault in (*LINES, *BROKERS, *CRASHES, *STORES, *CLOCKS, *IDENTITIES, *POISON, *COUNTIES, *CITIES)
+    for fault in (
+        *LINES,
+        *BROKERS,
+        *CRASHES,
+        *STORES,
+        *CLOCKS,
+        *IDENTITIES,
+        *POISON,
+        *COUNTIES,
+        *CITIES,
+        *TOWNSHIPS,
+        *TOWNSHIP_MACHINES,
+        *HUBS,
+        *LANES,
+        *SILENCES,
+    )
 }
 NAMES = tuple(FAULTS)
+NEED_HALLS = {fault.name for fault in (*TOWNSHIPS, *TOWNSHIP_MACHINES)}  # a county in which townships serve
 FIRST_MS = HOUR  # nothing goes wrong in the first hour, or there would be nothing to lose
 PACE_MS_MAX = DAY // 4  # a pair of faults at least so often
 
@@ -64,6 +83,9 @@ class Plan:
     def _pair(self) -> None:
         sim, world = self._sim, self._sim.world
         if sim.healing or world.now_ms >= sim.end_ms:
+            return
+        if world.now_ms < sim.quiet_until_ms:
+            world.at(sim.quiet_until_ms - world.now_ms, self._pair)
             return
         span = self._one(self._next())
         world.at(world.between(0, span * 0.8), self._second)

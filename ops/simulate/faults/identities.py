@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ops.simulate.simulation import Simulation
 
 
-def _clone(sim: Simulation, span_ms: int) -> None:
+def clone(sim: Simulation, span_ms: int, victim: EdgeMachine | None = None) -> None:
     """A disk image is copied, and both machines go on under one name."""
-    victim = one_edge(sim)
+    victim = victim or one_edge(sim)
     directory = sim.new_directory("clone")
     was_up = victim.up
     victim.stop()
@@ -40,9 +40,9 @@ def _clone(sim: Simulation, span_ms: int) -> None:
     busy(sim, [twin], span_ms, acts=3)
 
 
-def _restored(sim: Simulation, span_ms: int) -> None:
+def restored(sim: Simulation, span_ms: int, victim: EdgeMachine | None = None) -> None:
     """The backup of the beginning is put back at the end, by the commands that people use."""
-    victim = one_edge(sim)
+    victim = victim or one_edge(sim)
     backup = sim.back_up(victim)
     busy(sim, [victim], span_ms, acts=3)
 
@@ -60,9 +60,9 @@ def _restored(sim: Simulation, span_ms: int) -> None:
     sim.world.at(span_ms, put_back)
 
 
-def _replaced(sim: Simulation, span_ms: int) -> None:
+def replaced(sim: Simulation, span_ms: int, victim: EdgeMachine | None = None) -> None:
     """The machine dies with its disk; another one joins for its office."""
-    victim = one_edge(sim)
+    victim = victim or one_edge(sim)
     if sim.world.chance(0.7):  # usually it had a line shortly before
         busy(sim, [victim], span_ms // 2, acts=2)
 
@@ -117,9 +117,9 @@ def _old_hub(sim: Simulation, span_ms: int) -> None:
     sim.world.at(span_ms // 2, wake)
 
 
-def _revoked(sim: Simulation, span_ms: int) -> None:
+def revoked(sim: Simulation, span_ms: int, victim: EdgeMachine | None = None) -> None:
     """A device is revoked while it still has things to send; its office gets another one."""
-    victim = one_edge(sim)
+    victim = victim or one_edge(sim)
     busy(sim, [victim], span_ms, acts=3)
     county = sim.hub.county
     if county is None:
@@ -137,10 +137,10 @@ def _revoked(sim: Simulation, span_ms: int) -> None:
 
 
 IDENTITIES = (
-    Fault("clone", "an edge's disk is copied and both copies run", (HOUR, 12 * HOUR), _clone),
-    Fault("edge_restored", "an edge is restored from an old backup", (HOUR, DAY), _restored),
-    Fault("edge_replaced", "an edge dies with its disk and a new machine joins", (HOUR, 6 * HOUR), _replaced),
+    Fault("clone", "an edge's disk is copied and both copies run", (HOUR, 12 * HOUR), clone),
+    Fault("edge_restored", "an edge is restored from an old backup", (HOUR, DAY), restored),
+    Fault("edge_replaced", "an edge dies with its disk and a new machine joins", (HOUR, 6 * HOUR), replaced),
     Fault("hub_restored", "the hub is restored from yesterday's backup", (2 * HOUR, DAY), _hub_restored),
     Fault("old_hub_wakes", "an old copy of the hub wakes up beside it", (HOUR, 12 * HOUR), _old_hub),
-    Fault("device_revoked", "a device is revoked while it has things to send", (HOUR, 12 * HOUR), _revoked),
+    Fault("device_revoked", "a device is revoked while it has things to send", (HOUR, 12 * HOUR), revoked),
 )
