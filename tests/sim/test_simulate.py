@@ -42,7 +42,6 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
     "townships": townships.TOWNSHIPS,
     "hubs": hubs.HUBS,
     "lanes": lanes.LANES,
-    "silences": lanes.SILENCES,
 }
 
 
