@@ -29,9 +29,9 @@ def nothing_lost(sim: Simulation, found: Findings) -> None:
     hub = raw.op_ids(hub_path) | raw.hub_elsewhere(hub_path)
     held = {machine: raw.op_ids(machine.store_path) for machine in sim.edges if not machine.burnt}
     everywhere = hub.union(*held.values())
-    for old in sim.old_hubs:
-        if not old.gone:
-            everywhere |= raw.op_ids(old.store_path)
+    awake = set[bytes]().union(*(raw.op_ids(old.store_path) for old in sim.old_hubs if not old.gone))
+    everywhere |= awake
+    owed = book.hub_lost | book.old_hub | awake  # what an old hub receipts must be at the real one by the end
     for op_id, entry in book.entries.items():
         if not entry.endangered and op_id not in held[entry.home]:
             found.add(
@@ -39,7 +39,6 @@ def nothing_lost(sim: Simulation, found: Findings) -> None:
             )
         if op_id not in everywhere:
             _vanished(sim, found, op_id)
-    owed = book.hub_lost | book.old_hub
     for machine in held:
         for op_id, (state, _code, _reason) in raw.outbox(machine.store_path).items():
             known = book.entries.get(op_id)
