@@ -337,5 +337,5 @@ def _loop(node: Node) -> SyncLoop:
         ca_file=authority if authority.exists() else None,
     )
     loop = SyncLoop(node.store, node.keys, node.reference, node.clock, carrier)
-    loop.lane.follow(node.directory)
+    loop.lanes.follow(node.directory)
     return loop

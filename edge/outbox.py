@@ -7,18 +7,20 @@ Manual: docs/operating/edge.md, "Backlog".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select, true, update
 
 from conflict.ledger.receipts import OpOutcome
-from conflict.ledger.schema import op_outcomes, views
+from conflict.ledger.schema import op_outcomes
 from conflict.ledger.schema import ops as ops_table
 from conflict.ledger.statements import steps
 from edge.schema import OUTBOX_STATES, outbox
 from protocol.op import Op
 
+Which = ColumnElement[bool]
+EVERY: Which = true()
 UNSETTLED = ("pending", "offered")  # without the hub's word: to be offered again and again
 
 
@@ -52,28 +54,44 @@ def add(tx: Connection, ops: Sequence[Op], *, now_ms: int, base: int = 0) -> Non
     tx.execute(insert(outbox), rows)
 
 
-def unsettled(tx: Connection, *, after: int = 0, limit: int) -> list[tuple[int, bytes]]:
-    """(number, signed bytes) of ops that the hub has said nothing about, oldest first, above number `after`."""
+def unsettled(tx: Connection, *, after: int = 0, limit: int, where: Which = EVERY) -> list[tuple[int, bytes]]:
+    """(number, signed bytes) of ops that the hub has said nothing about, oldest first, above number `after`.
+
+    Args:    where: a further condition on the outbox, of `of_cases` or `not_of`.
+    """
     query = (
         select(outbox.c.seq, ops_table.c.blob)
         .join(ops_table, ops_table.c.id == outbox.c.op_id)
-        .where(outbox.c.state.in_(UNSETTLED), outbox.c.seq > after)
+        .where(outbox.c.state.in_(UNSETTLED), outbox.c.seq > after, where)
     )
     return [(row.seq, row.blob) for row in tx.execute(query.order_by(outbox.c.seq).limit(limit))]
 
 
-def lowest_unsettled(tx: Connection) -> int | None:
-    """The number of the oldest op without the hub's word, or None."""
-    query = select(func.min(outbox.c.seq)).where(outbox.c.state.in_(UNSETTLED))
-    found: int | None = tx.execute(query).scalar()
-    return found
+def lowest_unsettled(tx: Connection, *, after: int = 0, where: Which = EVERY) -> int | None:
+    """The number of the oldest op without the hub's word above number `after`, or None."""
+    found: list[int] = []
+    for state in UNSETTLED:  # one after the other, so that the index gives the first without reading the others
+        query = select(outbox.c.seq).where(outbox.c.state == state, outbox.c.seq > after, where)
+        found += tx.execute(query.order_by(outbox.c.seq).limit(1)).scalars()
+    return min(found, default=None)
 
 
-def offered(tx: Connection, first: int, last: int, *, now_ms: int) -> None:
-    """Note that ops `first` to `last` were handed to a carrier. They stay unsettled."""
-    span = outbox.c.seq.between(first, last) & outbox.c.state.in_(UNSETTLED)
-    tx.execute(update(outbox).where(span, outbox.c.state == "pending").values(state="offered", since_ms=now_ms))
-    tx.execute(update(outbox).where(span).values(offers=outbox.c.offers + 1))
+def of_cases(cases: Collection[bytes]) -> Which:
+    """Entries of these cases."""
+    return outbox.c.case_id.in_(cases)
+
+
+def not_of(cases: Collection[bytes]) -> Which:
+    """Entries of other cases than these."""
+    return outbox.c.case_id.not_in(cases) if cases else EVERY
+
+
+def offered(tx: Connection, numbers: Iterable[int], *, now_ms: int) -> None:
+    """Note that the ops with these numbers were handed to a carrier. They stay unsettled."""
+    for part in steps(numbers):
+        these = outbox.c.seq.in_(part) & outbox.c.state.in_(UNSETTLED)
+        tx.execute(update(outbox).where(these, outbox.c.state == "pending").values(state="offered", since_ms=now_ms))
+        tx.execute(update(outbox).where(these).values(offers=outbox.c.offers + 1))
 
 
 def settle(tx: Connection, outcomes: Iterable[OpOutcome], *, now_ms: int) -> None:
@@ -84,24 +102,20 @@ def settle(tx: Connection, outcomes: Iterable[OpOutcome], *, now_ms: int) -> Non
         tx.execute(update(outbox).where(moved).values(state=bindparam("new"), since_ms=now_ms), rows)
 
 
-def holds_urgent(tx: Connection) -> bool:
-    """Whether an unsettled op belongs to an urgent case: the hub serves such devices first after an outage."""
-    query = (
-        select(outbox.c.seq)
-        .join(views, views.c.case_id == outbox.c.case_id)
-        .where(outbox.c.state.in_(UNSETTLED), views.c.urgent == 1)
-        .limit(1)
-    )
-    return tx.execute(query).first() is not None
+def reopen(tx: Connection, above: int, *, anew: bool, now_ms: int) -> int:
+    """The hub holds our chain without a gap up to number `above`: if it had accepted the next, it lost that and maybe
+    more: what was settled above is offered again. What urgent cases had overtake others lies beyond a gap rightly.
 
-
-def reopen(tx: Connection, above: int, *, now_ms: int) -> int:
-    """The hub holds our chain up to number `above`: if it had accepted more, it lost that; offer it again.
-
+    Args:    anew: the hub began a new epoch, so whatever it had accepted above may be lost.
     Returns: how many ops are offered again.
     """
     beyond = outbox.c.seq > above
-    if tx.execute(select(outbox.c.seq).where(beyond, outbox.c.state == "accepted").limit(1)).first() is None:
+    query = select(outbox.c.seq).where(beyond, outbox.c.state == "accepted")
+    first = tx.execute(query.order_by(outbox.c.seq).limit(1)).scalar()
+    if first is None:
+        return 0
+    following = tx.execute(select(func.min(outbox.c.seq)).where(beyond)).scalar()
+    if first != following and not anew:
         return 0
     lost = beyond & outbox.c.state.not_in(UNSETTLED)
     return tx.execute(update(outbox).where(lost).values(state="pending", since_ms=now_ms)).rowcount

@@ -25,6 +25,7 @@ from edge.config import SOFTWARE
 from edge.lanes import read_lanes
 from edge.slip import county_time
 from edge.staff import FIRST_ACCOUNT
+from protocol.lanes import Lane
 from protocol.trust import fingerprint, spoken
 
 if TYPE_CHECKING:
@@ -133,7 +134,8 @@ def banners(tx: Connection, clock: Clock) -> list[dict[str, str]]:
 
 def _attachments(tx: Connection, node: Node) -> dict[str, Any]:
     """Counts of contents here and not here, of what this office has not sent, the lane, and what is missing where."""
-    settings = read_lanes(node.directory)
+    lanes = read_lanes(node.directory)
+    settings = lanes[Lane.ATTACHMENTS]
     files, size = unsent.total(tx)
     waiting = unsent.entries(tx)[:ENTRIES_MAX]
     return {
@@ -142,6 +144,7 @@ def _attachments(tx: Connection, node: Node) -> dict[str, Any]:
         "unsent_bytes": size,
         "lane": {
             **settings.as_json(),
+            "unsent_bytes_max": lanes.unsent_bytes_max,
             "open": settings.window is None or settings.window.holds(node.clock.now_ms()),
         },
         "missing_here": [

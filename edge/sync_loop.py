@@ -25,8 +25,17 @@ from edge.sync.source import StoreSource
 from edge.words import CaseWords
 from protocol import topics
 from protocol.errors import RemoteProtocolError, TransportError
+from protocol.events import (
+    AheadArrived,
+    CompareArrived,
+    Event,
+    ProblemArrived,
+    ShowArrived,
+    StreamArrived,
+    WelcomeArrived,
+)
 from protocol.keys import DeviceKeys
-from protocol.link import CompareArrived, EdgeLink, Event, ProblemArrived, ShowArrived, StreamArrived, WelcomeArrived
+from protocol.link import EdgeLink
 from protocol.messages import Compare, Problem
 from protocol.roster import Device
 from protocol.trust import Trust, fingerprint
@@ -65,9 +74,9 @@ class SyncLoop(Conversation):
         fraction: Callable[[], float] = random.random,
     ) -> None:
         super().__init__(store, keys, reference, clock, carrier, random_bytes=random_bytes, fraction=fraction)
-        self._source = StoreSource(store, keys, reference, self._wanted, clock.mono_ms)
-        self._source.lane = self.lane
-        self._carried = relay.Carried(store)
+        self._source = StoreSource(store, keys, reference, self._wanted, clock)
+        self._source.lanes = self.lanes
+        self._carried = relay.Carried(store, clock.now_ms)
         self._answerer = Answerer(store, clock)
         self._words = CaseWords(store, clock)
         self._lowest: int | None = None  # oldest unsettled op when last looked
@@ -103,6 +112,8 @@ class SyncLoop(Conversation):
         if isinstance(event, StreamArrived):
             self.received += self._intake.stream(event, via=VIA)
             link.stream_committed(event.epoch, event.last)
+        elif isinstance(event, AheadArrived):
+            self.received += self._intake.ops(event.blobs, via=VIA)
         elif isinstance(event, WelcomeArrived):
             self._welcome(event)
         elif isinstance(event, ShowArrived):
@@ -145,22 +156,21 @@ class SyncLoop(Conversation):
         self._words.say(link)
         self._notice_reopened(link)
         self._notice_silence(link)
-        envelopes = link.poll(self._clock.mono_ms(), self._source, self._carried, self.lane)
+        envelopes = link.poll(self._clock.mono_ms(), self._source, self._carried, self.lanes)
         for envelope in envelopes:
             self._carrier.publish(self._up, envelope)
         if envelopes:
             self._busy_ms = self._clock.mono_ms()
         given = self._source.taken_out()
         if given:
-            self.sent += sum(last - first + 1 for first, last in given)
-            self._highest = max(self._highest, *(last for _first, last in given))
+            self.sent += len(given)
+            self._highest = max(self._highest, *given)
             with self._store.write() as tx:
-                for first, last in given:
-                    outbox.offered(tx, first, last, now_ms=self._clock.now_ms())
+                outbox.offered(tx, given, now_ms=self._clock.now_ms())
 
     def _settled(self) -> bool:
         """All that can be done now is done: greeted, every op has the hub's word, nothing came for a while."""
-        if not self.open or self._wanted.open_documents():
+        if not self.open or self._documents_due():
             return False
         if self._clock.mono_ms() - self._busy_ms < QUIET_MS:
             return False

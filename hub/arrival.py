@@ -29,12 +29,14 @@ class Arrival:
 
     sender: incarnation of the device whose envelope it was. via: "mqtt" or "bundle:…".
     answer_repeats: the sender has taken all that we sent and still offers, so it needs its receipts once more.
+    urgent: by its word they are of urgent or nearly due cases; they are taken before what came with them.
     """
 
     sender: bytes
     blobs: tuple[bytes, ...]
     via: str = "mqtt"
     answer_repeats: bool = False
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from conflict.ledger.chains import chain
 from conflict.ledger.store import Store
 from hub import contents, streams
 from hub.documents import Shelf
+from protocol.lanes import Lane
 from protocol.messages import Hello, Stream, Welcome
 from protocol.roster import Device
 
@@ -78,6 +79,16 @@ class DeviceSource:
                 count_max=count_max,
                 without=self._device.incarnation,
             )
+
+    def ahead(self, after: int, *, bytes_max: int) -> tuple[int, list[bytes]]:
+        office = self._device.office
+        if after >= self._board.lengths.get(office, 0):
+            return after, []
+        with self._store.read() as tx:
+            return streams.urgent_behind(tx, office, after=after, bytes_max=bytes_max, without=self._device.incarnation)
+
+    def lane_of(self, sha256: bytes) -> Lane:
+        return Lane.ATTACHMENTS if self._shelf.chunk(sha256, 0) is None else Lane.REFERENCE
 
     def wants(self) -> Wants:
         papers = self._board.papers(self._device.incarnation)

@@ -15,8 +15,10 @@ from hub.recall import Recall
 from protocol import topics
 from protocol.envelope import Opened, open_envelope, open_introduced, peek_sender
 from protocol.errors import UnknownSender
+from protocol.events import ChunkArrived, DocumentsOffered
 from protocol.keys import DeviceKeys
-from protocol.link import ChunkArrived, DocumentsOffered, HubLink
+from protocol.lanes import Lane
+from protocol.link import HubLink
 from protocol.messages import Announce, Chunk, Hello, Stream, Welcome
 from protocol.roster import Roster
 
@@ -35,6 +37,12 @@ class _NothingElse:
 
     def stream(self, after: int, *, bytes_max: int, count_max: int) -> Stream | None:
         return None
+
+    def ahead(self, after: int, *, bytes_max: int) -> tuple[int, list[bytes]]:
+        return after, []
+
+    def lane_of(self, sha256: bytes) -> Lane:
+        return Lane.URGENT
 
     def chunk(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
         return None

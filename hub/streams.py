@@ -15,10 +15,12 @@ from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from conflict.ledger import schema as ledger
 from conflict.ledger.statements import steps
+from conflict.status import UNFINISHED
 from hub import schema
-from protocol.messages import STREAM_OP, STREAM_RECEIPT, Stream
+from protocol.messages import OPS_MAX, STREAM_OP, STREAM_RECEIPT, Stream
 from protocol.op import Op
 
+LOOKED_AT = 2_000  # positions looked through at once for urgent cases
 ITEM_BYTES = 12  # of framing around one stream item
 
 
@@ -143,6 +145,33 @@ def read(
             items.append([row.what, blob])
         last = row.pos
     return Stream(epoch, after + 1, last, items) if last > after else None
+
+
+def urgent_behind(
+    tx: Connection, office: str, *, after: int, bytes_max: int, without: bytes
+) -> tuple[int, list[bytes]]:
+    """Ops of urgent unfinished cases from the positions behind `after`, and the position up to which that is all.
+
+    Args:    bytes_max: of ops together. without: the receiver's incarnation: its own ops are left out.
+    """
+    end = min(length(tx, office), after + LOOKED_AT)
+    query = (
+        select(schema.stream.c.pos, ledger.ops.c.blob)
+        .join_from(schema.stream, ledger.ops, schema.stream.c.ref == ledger.ops.c.id)
+        .join(ledger.views, ledger.views.c.case_id == ledger.ops.c.case_id)
+        .where(schema.stream.c.office == office, schema.stream.c.pos.between(after + 1, end))
+        .where(schema.stream.c.what == STREAM_OP, schema.stream.c.author != without)
+        .where(ledger.views.c.urgent == 1, ledger.views.c.status.in_(sorted(UNFINISHED)))
+        .order_by(schema.stream.c.pos)
+    )
+    blobs: list[bytes] = []
+    size = 0
+    for pos, blob in tx.execute(query):
+        size += len(blob)
+        if len(blobs) == OPS_MAX or (blobs and size > bytes_max):
+            return pos - 1, blobs
+        blobs.append(blob)
+    return end, blobs
 
 
 def _insert(tx: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:

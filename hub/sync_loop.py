@@ -33,17 +33,17 @@ from protocol import topics
 from protocol.carriers.inbox import Counters
 from protocol.envelope import Opened, open_envelope
 from protocol.errors import MalformedBytes, RemoteProtocolError, RevokedSender, StoreError, UnknownSender
-from protocol.link import (
+from protocol.events import (
     AckArrived,
     ChunkArrived,
     CompareArrived,
     DocumentsOffered,
     Event,
     HelloArrived,
-    HubLink,
     OpsArrived,
     ProblemArrived,
 )
+from protocol.link import HubLink
 from protocol.messages import Announce, Chunk, Compare, Fetch, Problem, Purged, Show, Stream
 from protocol.roster import REVOKED, Device
 from protocol.succession import is_request
@@ -175,7 +175,7 @@ class SyncLoop:
                 bad.append(refusals.of_envelope(payload, error))
         if bad:
             self._intake.refuse(bad)
-        self._take(arrivals, mono_ms)
+        self._take(sorted(arrivals, key=lambda one: not one.urgent), mono_ms)
         self._take_back(mono_ms)
         self._write_down()
         self._call_in(mono_ms, idle=not payloads)
@@ -240,7 +240,9 @@ class SyncLoop:
             if isinstance(event, OpsArrived):
                 self._door.took(line.device.incarnation, len(event.blobs), mono_ms)
                 caught_up = line.link.acked >= self._board.lengths.get(line.device.office, 0)
-                arrivals.append(Arrival(line.device.incarnation, event.blobs, answer_repeats=caught_up))
+                arrivals.append(
+                    Arrival(line.device.incarnation, event.blobs, answer_repeats=caught_up, urgent=event.urgent)
+                )
             else:
                 self._note(line, event, mono_ms)
         if not line.greeted:

@@ -73,6 +73,11 @@ HEADINGS: dict[str, str] = {
     "bytes": "字节数",
     "sha256": "摘要",
     "for this node": "发给本机",
+    # lanes
+    "lane": "通道",
+    "rate": "速率",
+    "window": "时段",
+    "batch": "批量（字节）",
     # measurements
     "value": "数值",
 }

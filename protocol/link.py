@@ -15,10 +15,31 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from protocol import chunks, messages
+from protocol.content import SERVE_MAX, ContentFlow, Contents
 from protocol.envelope import Opened, envelope_id, seal_envelope
+from protocol.events import (
+    AckArrived,
+    AheadArrived,
+    ChunkArrived,
+    CompareArrived,
+    DocumentsOffered,
+    Event,
+    HeldAhead,
+    HeldArrived,
+    HelloArrived,
+    OpsArrived,
+    ProblemArrived,
+    ShowArrived,
+    StreamArrived,
+    WelcomeArrived,
+)
+from protocol.flow import Flow
+from protocol.gates import Bucket
 from protocol.keys import DeviceKeys
+from protocol.lanes import BATCH_PLAIN_BYTES_MAX, TABLE, Gates, Lane, Unlimited, lane_of_rank
 from protocol.messages import (
     Ack,
+    Ahead,
     Announce,
     Chunk,
     Compare,
@@ -35,25 +56,17 @@ from protocol.messages import (
     Want,
     Welcome,
 )
-from protocol.offers import (
-    BATCH_PLAIN_BYTES_FIRST,
-    SETTLE_MS,
-    WINDOW_ENVELOPES,
-    Offers,
-    OpsSource,
-)
-from protocol.offers import BATCH_PLAIN_BYTES_MAX as BATCH_PLAIN_BYTES_MAX
+from protocol.offers import SETTLE_MS, OpsSource, Upward
 from protocol.roster import Device
 from protocol.schedule import backoff_ms
 
 HELLO_MS = 10_000  # without a welcome for so long, greet again
 HEARTBEAT_MS = 45_000  # silence after which a device greets again
 DEAD_MS = 60_000  # a greeting unanswered for so long: the line is dead although it looks alive
-WANT_MS = 15_000  # without a chunk for so long, ask again
-WANT_MS_MAX = 120_000  # and ever later up to this, where nothing comes at all: the peer may keep to a time window
-WANTS_EAGER = 3  # so often before it gets later
-SERVE_MAX = 64  # chunks that a peer may have asked for at once; more are asked for again
 OUT_MAX = 8  # envelopes that one poll hands out
+WINDOW_MAX = 16  # messages of the stream on their way
+AHEADS_MAX = 2  # sent without a new acknowledgement of the stream
+UNLIMITED = Unlimited()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +80,6 @@ class HelloState:
     head_seq: int
     counts: dict[str, int]
     urgent: bool
-
-
-class Contents(Protocol):
-    """Large content in a store."""
-
-    def wants(self) -> list[tuple[bytes, list[list[int]]]]:
-        """Hash and missing ranges of what this side lacks and the peer may have, most needed first."""
-
-    def chunk(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
-        """(size of the whole, bytes of this piece), or None if not held."""
-
-
-class Lane(Protocol):
-    """When bytes of attachments may leave; edge.lanes.AttachmentLane has it."""
-
-    def is_open(self, mono_ms: int) -> bool: ...
-    def ready(self, mono_ms: int) -> bool: ...
-    def spend(self, size: int, mono_ms: int) -> None: ...
 
 
 class EdgeSource(Contents, OpsSource, Protocol):
@@ -101,95 +96,8 @@ class HubSource(Contents, Protocol):
     def stream(self, after: int, *, bytes_max: int, count_max: int) -> Stream | None:
         """The next positions behind `after` of this device's office, or None if there are none."""
 
-
-@dataclass(frozen=True, slots=True)
-class HelloArrived:
-    hello: Hello
-
-
-@dataclass(frozen=True, slots=True)
-class WelcomeArrived:
-    welcome: Welcome
-
-
-@dataclass(frozen=True, slots=True)
-class OpsArrived:
-    """Op blobs, form and signatures not checked yet, nothing stored yet. envelope: id of the bytes they came in."""
-
-    envelope: bytes
-    blobs: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StreamArrived:
-    """The next positions of the stream. After the commit call `stream_committed(epoch, last)`."""
-
-    epoch: bytes
-    first: int
-    last: int
-    items: tuple[tuple[int, bytes], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AckArrived:
-    epoch: bytes
-    pos: int
-
-
-@dataclass(frozen=True, slots=True)
-class HeldArrived:
-    """A township holds all that was offered to it up to this position of our own."""
-
-    pos: int
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentsOffered:
-    """[kind, version, base_version, sha256, size] each."""
-
-    documents: tuple[tuple[str, int, int, bytes, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ShowArrived:
-    """The hub asks for documents in these ranges: [kind, above, below] each. Answer with `EdgeLink.show`."""
-
-    ranges: tuple[tuple[str, int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkArrived:
-    chunk: Chunk
-
-
-@dataclass(frozen=True, slots=True)
-class CompareArrived:
-    session: bytes
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemArrived:
-    code: str
-    text: str
-    about: bytes
-
-
-Event = (
-    HelloArrived
-    | WelcomeArrived
-    | OpsArrived
-    | StreamArrived
-    | AckArrived
-    | HeldArrived
-    | DocumentsOffered
-    | ShowArrived
-    | ChunkArrived
-    | CompareArrived
-    | ProblemArrived
-    | Fetch
-    | Purged
-)
+    def ahead(self, after: int, *, bytes_max: int) -> tuple[int, list[bytes]]:
+        """Ops of urgent cases from the positions behind `after`, and how far it has looked; `after` at the end."""
 
 
 class _Side:
@@ -200,8 +108,7 @@ class _Side:
         self._keys = keys
         self._fraction = fraction
         self._control: list[Message] = []
-        self._serve: deque[tuple[bytes, int]] = deque()
-        self._wanted: dict[bytes, tuple[int, int, int]] = {}  # hash -> (asked or got at, outstanding, asked in vain)
+        self._content = ContentFlow()
         self.heard_ms: int | None = None
 
     def say(self, message: Message) -> None:
@@ -213,13 +120,10 @@ class _Side:
 
     def _common(self, message: Message, mono_ms: int) -> list[Event]:
         if isinstance(message, Want):
-            for index in chunks.first_of(message.ranges, chunks.WINDOW):
-                if len(self._serve) < SERVE_MAX and (message.sha256, index) not in self._serve:
-                    self._serve.append((message.sha256, index))
+            self._content.asked_for(message)
             return []
         if isinstance(message, Chunk):
-            _asked, left, _vain = self._wanted.get(message.sha256, (mono_ms, 0, 0))
-            self._wanted[message.sha256] = (mono_ms, left - 1, 0)  # the rest is on its way: a thin line takes long
+            self._content.arrived(message, mono_ms)
             return [ChunkArrived(message)]
         if isinstance(message, Compare):
             return [CompareArrived(message.session, message.body)]
@@ -227,30 +131,14 @@ class _Side:
             return [ProblemArrived(message.code, message.text, message.about)]
         return []
 
-    def _content_out(self, mono_ms: int, source: Contents, lane: Lane | None = None) -> list[bytes]:
-        """Wants and served chunks, after everything else: an attachment never delays an op."""
-        out: list[bytes] = []
-        asking: list[Message] = []
-        wants = source.wants()[:1]  # one content at a time, most needed first: it is whole sooner
-        for sha256, missing in wants:
-            asked, left, vain = self._wanted.get(sha256, (mono_ms, 0, 0))
-            if left > 0 and mono_ms - asked < min(WANT_MS << max(0, vain - WANTS_EAGER), WANT_MS_MAX):
-                continue
-            indexes = chunks.first_of(missing, chunks.WINDOW)
-            self._wanted = {sha256: (mono_ms, len(indexes), min(vain + 1, 10) if left > 0 else 0)}
-            asking.append(Want(sha256, chunks.ranges(indexes)))
-        if asking:
-            out.append(self._seal(asking))
-        if lane is not None and not lane.is_open(mono_ms):
-            self._serve.clear()  # by the time it opens the peer may have them from elsewhere; it asks again
-        while self._serve and len(out) < 2 and (lane is None or lane.ready(mono_ms)):
-            sha256, index = self._serve.popleft()
-            piece = source.chunk(sha256, index)
-            if piece is not None:
-                if lane is not None:
-                    lane.spend(len(piece[1]), mono_ms)
-                out.append(self._seal([Chunk(sha256, piece[0], index, piece[1])]))
-        return out
+    def _content_out(
+        self, mono_ms: int, source: Contents, gates: Gates, *, asks_wait: bool, crowded: bool
+    ) -> list[bytes]:
+        """Wants and served chunks, after everything else."""
+        asked: list[Message] = [*self._content.ask(mono_ms, source, crowded=asks_wait)]
+        out = [self._seal(asked)] if asked else []
+        served = self._content.serve(mono_ms, source, gates, crowded=crowded)
+        return [*out, *(self._seal([chunk]) for chunk in served)]
 
 
 class EdgeLink(_Side):
@@ -267,7 +155,7 @@ class EdgeLink(_Side):
         self._greet_ms = 0
         self._attempt = 0
         self.hold_until_ms = 0
-        self._own, self._relayed = Offers(fraction), Offers(fraction)
+        self._up = Upward(fraction)
         self._epoch, self._pos = b"", 0
         self._shown: set[bytes] = set()  # hashes of documents that the hub may ask for
         self._papers: deque[tuple[bytes, int]] = deque()
@@ -276,13 +164,14 @@ class EdgeLink(_Side):
         """The carrier has a connection: greet at once under a new session."""
         self._session = self._random_bytes(8)
         self.open, self._hello_ms, self._greet_ms = False, None, mono_ms
-        self._forget_flight()
-        self._wanted, self._serve, self._papers = {}, deque(), deque()
+        self._up.forget_flight()
+        self._content.forget()
+        self._papers.clear()
 
     def lost(self) -> None:
         """The carrier has no connection: nothing can leave."""
         self.open, self._session, self._hello_ms = False, b"", None
-        self._forget_flight()
+        self._up.forget_flight()
 
     def dead(self, mono_ms: int) -> bool:
         """True when the line looks alive but a greeting stayed unanswered: let the carrier reconnect."""
@@ -299,6 +188,8 @@ class EdgeLink(_Side):
                 events.extend(self._stream(message))
             elif isinstance(message, Announce):
                 events.append(_offered(message.documents))
+            elif isinstance(message, Ahead):
+                events.append(AheadArrived(tuple(message.blobs)))
             elif isinstance(message, Show):
                 events.append(ShowArrived(tuple((kind, above, below) for kind, above, below in message.ranges)))
             elif isinstance(message, Want) and message.sha256 in self._shown:
@@ -306,8 +197,9 @@ class EdgeLink(_Side):
                     if len(self._papers) < SERVE_MAX and (message.sha256, index) not in self._papers:
                         self._papers.append((message.sha256, index))
             elif isinstance(message, Held):
-                reached = self._own.held(message.envelope)
-                events.extend([] if reached is None else [HeldArrived(reached)])
+                in_order, ahead = self._up.held(message.envelope)
+                events.extend([HeldArrived(in_order[-1])] if in_order else [])
+                events.extend([HeldAhead(ahead)] if ahead else [])
             else:
                 events.extend(self._common(message, mono_ms))
         return events
@@ -319,7 +211,7 @@ class EdgeLink(_Side):
 
     def under_way(self) -> bool:
         """Whether ops were offered that are not settled."""
-        return self._own.under_way or self._relayed.under_way
+        return self._up.under_way
 
     def stream_committed(self, epoch: bytes, pos: int) -> None:
         """The store holds the stream up to `pos`; only now may its acknowledgement leave."""
@@ -334,31 +226,35 @@ class EdgeLink(_Side):
 
     def content_settled(self, sha256: bytes) -> None:
         """Content is whole, or was given up: ask for the next."""
-        self._wanted.pop(sha256, None)
+        self._content.settled(sha256)
 
     def poll(
-        self, mono_ms: int, source: EdgeSource, relayed: OpsSource | None = None, lane: Lane | None = None
+        self,
+        mono_ms: int,
+        source: EdgeSource,
+        relayed: OpsSource | None = None,
+        gates: Gates = UNLIMITED,
     ) -> list[bytes]:
         """Envelopes to publish now, most urgent first; call again after each event and at least twice a second.
 
-        Args:    relayed: ops of other offices that this device carries upward, after its own.
-                 lane: of attachments that this device serves; for what it asks and when, the source says.
+        Args:    relayed: ops of other offices that this device carries upward, of each rank after its own.
+                 gates: of the lanes upward; for what it asks and when, the source says.
         """
         if not self._session:
             return []
         out: list[bytes] = []
-        self._greet(mono_ms, source)
+        self._greet(mono_ms, source, gates)
         batch: list[Message] = self._control[: messages.MESSAGES_MAX - 1]
         self._control = self._control[len(batch) :]
-        if self.open and mono_ms >= self.hold_until_ms:
-            for offers, ops in ((self._own, source), (self._relayed, relayed)):
-                while ops is not None and len(out) < OUT_MAX - 2:
-                    offer = offers.next(mono_ms, ops)
-                    if offer is None:
-                        break
-                    out.append(self._seal([*batch, offer]))
-                    offers.carried_by(envelope_id(out[-1]))
-                    batch = []
+        waits = mono_ms < self.hold_until_ms
+        while self.open and len(out) < OUT_MAX - 2:
+            offer = self._up.next(mono_ms, source, relayed, gates=gates, urgent_only=waits)
+            if offer is None:
+                break
+            out.append(self._seal([*batch, offer[0]]))
+            self._up.carried_by(envelope_id(out[-1]))
+            gates.spend(lane_of_rank(offer[1]), len(out[-1]), mono_ms)
+            batch = []
         if batch:
             out.append(self._seal(batch))
         if self._papers:  # also before a welcome: a hub that was put back may not know us without them
@@ -366,11 +262,12 @@ class EdgeLink(_Side):
             piece = source.chunk(sha256, index)
             if piece is not None:
                 out.append(self._seal([Chunk(sha256, piece[0], index, piece[1])]))
-        if self.open and mono_ms >= self.hold_until_ms:
-            out.extend(self._content_out(mono_ms, source, lane))
+        if self.open and not waits:
+            crowded = self._up.crowded
+            out.extend(self._content_out(mono_ms, source, gates, asks_wait=crowded, crowded=crowded))
         return out
 
-    def _greet(self, mono_ms: int, source: EdgeSource) -> None:
+    def _greet(self, mono_ms: int, source: EdgeSource, gates: Gates) -> None:
         silent = self.heard_ms is None or mono_ms - self.heard_ms > HEARTBEAT_MS
         due = mono_ms >= self._greet_ms and (not self.open or silent)
         if not due:
@@ -388,6 +285,7 @@ class EdgeLink(_Side):
                 state.head_seq,
                 state.counts,
                 state.urgent,
+                gates.rate(Lane.OPS),
             ),
         )
         if not self.open:  # perhaps the hub was put back from a backup and does not know us any more
@@ -410,6 +308,7 @@ class EdgeLink(_Side):
         self.hold_until_ms = mono_ms + welcome.retry_ms if welcome.retry_ms > 0 else 0
         if welcome.epoch != self._epoch:
             self._epoch, self._pos = welcome.epoch, 0
+            self._up.forget_flight()  # what another store said or says of them means nothing here
         return [WelcomeArrived(welcome), _offered(welcome.documents)]
 
     def _stream(self, message: Stream) -> list[Event]:
@@ -425,10 +324,6 @@ class EdgeLink(_Side):
         items = tuple((int(kind), bytes(blob)) for kind, blob in message.items)
         return [StreamArrived(message.epoch, message.first, message.last, items)]
 
-    def _forget_flight(self) -> None:
-        self._own.forget_flight()
-        self._relayed.forget_flight()
-
 
 class HubLink(_Side):
     """The hub's conversation with one device, or a township's with a device of its branch."""
@@ -442,10 +337,12 @@ class HubLink(_Side):
         self._epoch = b""
         self.acked = 0
         self._sent = 0
-        self._window: deque[tuple[int, int]] = deque()
+        self._window: deque[tuple[int, int, int]] = deque()  # last position, bytes, when it left
         self._resend_ms = 0
         self._resend_attempt = 0
-        self._budget = BATCH_PLAIN_BYTES_FIRST
+        self._flow = Flow()
+        self._bucket = Bucket(0)
+        self._looked_ahead = self._aheads = 0
 
     def present(self, mono_ms: int) -> bool:
         """Whether the device was heard within the last three heartbeats."""
@@ -471,13 +368,15 @@ class HubLink(_Side):
             if isinstance(message, Hello):
                 self._hello = message
                 if message.session != self._session:
-                    self._wanted, self._serve = {}, deque()
+                    self._content.forget()
+                if message.rate != self._bucket.bytes_per_s:
+                    self._bucket = Bucket(message.rate)
                 self._session = message.session
                 events.append(HelloArrived(message))
             elif isinstance(message, Ops):
-                events.append(OpsArrived(opened.id, tuple(message.blobs)))
+                events.append(OpsArrived(opened.id, tuple(message.blobs), message.urgent))
             elif isinstance(message, Ack):
-                events.extend(self._ack(message))
+                events.extend(self._ack(message, mono_ms))
             elif isinstance(message, Announce):
                 events.append(_offered(message.documents))
             elif isinstance(message, Fetch | Purged):
@@ -509,11 +408,14 @@ class HubLink(_Side):
             if stream is None:
                 break
             out.append(self._seal([*batch, stream]))
+            self._bucket.spend(len(out[-1]), mono_ms)
             batch = []
         if batch:
             out.append(self._seal(batch))
         if more:
-            out.extend(self._content_out(mono_ms, source))
+            crowded = not self._room()
+            out.extend(self._overtaking(source) if crowded else [])
+            out.extend(self._content_out(mono_ms, source, UNLIMITED, asks_wait=False, crowded=crowded))
         return out
 
     def ops_committed(self, envelope: bytes) -> None:
@@ -526,35 +428,51 @@ class HubLink(_Side):
         self._sent = self.acked
         self._window.clear()
         self._resend_ms = self._resend_attempt = 0
+        self._looked_ahead = self._aheads = 0
 
-    def _ack(self, ack: Ack) -> list[Event]:
+    def _ack(self, ack: Ack, mono_ms: int) -> list[Event]:
         if ack.epoch != self._epoch or ack.pos <= self.acked:
             return []
         self.acked = ack.pos
         self._sent = max(self._sent, ack.pos)
         while self._window and self._window[0][0] <= ack.pos:
-            self._window.popleft()
-            self._budget = min(BATCH_PLAIN_BYTES_MAX, self._budget * 2)
-        self._resend_attempt = 0
+            self._flow.answered(self._window.popleft()[2], mono_ms)
+        self._resend_attempt = self._aheads = 0
         return [AckArrived(ack.epoch, ack.pos)]
 
     def _next(self, mono_ms: int, source: HubSource) -> Stream | None:
         if not self._epoch:
             return None
-        if self._window and mono_ms - self._window[0][1] > SETTLE_MS * (1 + self._resend_attempt):
+        if self._window and mono_ms - self._window[0][2] > SETTLE_MS * (1 + self._resend_attempt):
             self._window.clear()
             self._sent = self.acked
-            self._budget = max(BATCH_PLAIN_BYTES_FIRST // 4, self._budget // 2)
+            self._flow.unanswered(mono_ms)
             self._resend_ms = mono_ms + backoff_ms(self._resend_attempt, self._fraction(), cap_ms=120_000)
             self._resend_attempt = min(self._resend_attempt + 1, 8)
-        if len(self._window) >= WINDOW_ENVELOPES or mono_ms < self._resend_ms:
+        if not self._room() or mono_ms < self._resend_ms or not self._bucket.ready(mono_ms):
             return None
-        stream = source.stream(self._sent, bytes_max=self._budget, count_max=messages.ITEMS_MAX)
+        batch = self._flow.batch(BATCH_PLAIN_BYTES_MAX)
+        stream = source.stream(self._sent, bytes_max=batch, count_max=messages.ITEMS_MAX)
         if stream is None:
             return None
         self._sent = stream.last
-        self._window.append((stream.last, mono_ms))
+        self._window.append((stream.last, sum(len(blob) for _what, blob in stream.items), mono_ms))
         return stream
+
+    def _room(self) -> bool:
+        """Whether more of the stream may be on its way."""
+        return sum(size for _last, size, _ms in self._window) < self._flow.limit and len(self._window) < WINDOW_MAX
+
+    def _overtaking(self, source: HubSource) -> list[bytes]:
+        """Ops of urgent cases from behind what is on its way; the stream brings them again in their place."""
+        after = max(self._sent, self._looked_ahead)
+        if self._aheads >= AHEADS_MAX:
+            return []
+        self._looked_ahead, blobs = source.ahead(after, bytes_max=TABLE[Lane.URGENT].batch)
+        if not blobs:
+            return []
+        self._aheads += 1
+        return [self._seal([Ahead(blobs)])]
 
 
 def _offered(rows: list[list[object]]) -> DocumentsOffered:

@@ -7,10 +7,11 @@ Spec: docs/protocol/messages.md has the table; a test holds it to this file.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from protocol.errors import MalformedBytes, TooLarge
+from protocol.gates import RATE_MAX
 
 OPS_MAX = 500  # ops in one message
 ITEMS_MAX = 500  # stream items in one message
@@ -27,6 +28,7 @@ class Hello:
 
     session: 8 bytes, new for each connection. documents: version held by kind. epoch, pos: its place in the hub's
     stream. head_seq: its own last op. counts: pending, waiting, refused. urgent: it holds urgent or near-due ops.
+    rate: bytes a second at which it wants its stream; 0 is no limit.
     """
 
     number: ClassVar[int] = 1
@@ -38,6 +40,7 @@ class Hello:
     head_seq: int
     counts: dict[str, int]
     urgent: bool
+    rate: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,14 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Ops:
-    """Ops offered upward: blobs, own ones in the order of their sequence."""
+    """Ops offered upward: blobs, own ones in the order of their sequence, but for urgent ones, which overtake.
+
+    urgent: they are of urgent or nearly due cases; whoever takes them takes them first.
+    """
 
     number: ClassVar[int] = 3
     blobs: list[bytes]
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +193,14 @@ class Introduce:
     suite: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Ops of urgent cases that stand further on in the receiver's stream, where they come again. Not acknowledged."""
+
+    number: ClassVar[int] = 16
+    blobs: list[bytes]
+
+
 Message = (
     Hello
     | Welcome
@@ -202,14 +217,16 @@ Message = (
     | Purged
     | Show
     | Introduce
+    | Ahead
 )
 _TYPES: dict[int, type] = {
     cls.number: cls
     for cls in (
         *(Hello, Welcome, Ops, Stream, Ack, Announce, Want, Chunk, Problem, Compare, Held, Fetch, Purged),
-        *(Show, Introduce),
+        *(Show, Introduce, Ahead),
     )
 }
+_LATER: dict[type, int] = {Hello: 1, Ops: 1}  # last fields that an earlier version does not send; they have defaults
 _CHECKS: dict[str, type | tuple[type, ...]] = {
     "bytes": bytes,
     "str": str,
@@ -224,7 +241,11 @@ _CHECKS: dict[str, type | tuple[type, ...]] = {
 
 def to_wire(message: Message) -> list[Any]:
     """The canonical list of a message."""
-    return [message.number, *(getattr(message, name) for name in message.__slots__)]
+    row = [message.number, *(getattr(message, name) for name in message.__slots__)]
+    last = fields(message)[-1]
+    if type(message) in _LATER and getattr(message, last.name) == last.default:
+        row.pop()  # as an earlier version writes it
+    return row
 
 
 def from_wire(row: Any) -> Message | None:
@@ -239,10 +260,10 @@ def from_wire(row: Any) -> Message | None:
         return None
     names = list(cls.__annotations__)
     names.remove("number")
-    if len(row) < len(names) + 1:
+    if len(row) < len(names) + 1 - _LATER.get(cls, 0):
         raise MalformedBytes(f"a {cls.__name__} with missing fields")
     values = row[1 : len(names) + 1]  # more fields than we know are a later version's
-    for name, value in zip(names, values, strict=True):
+    for name, value in zip(names, values, strict=False):
         if type(value) is not _CHECKS[cls.__annotations__[name]]:
             raise MalformedBytes(f"{cls.__name__}.{name} has a wrong type")
     _check_limits(cls, values)
@@ -253,6 +274,7 @@ def from_wire(row: Any) -> Message | None:
 def _check_limits(cls: type, values: list[Any]) -> None:
     for limit, kind in (
         (OPS_MAX, Ops),
+        (OPS_MAX, Ahead),
         (ITEMS_MAX, Stream),
         (RANGES_MAX, Want),
         (CASES_MAX, Fetch),
@@ -262,8 +284,10 @@ def _check_limits(cls: type, values: list[Any]) -> None:
     ):
         if cls is kind and any(isinstance(value, list) and len(value) > limit for value in values):
             raise TooLarge(f"more than {limit} entries in one {cls.__name__}")
-    if cls is Ops and any(type(blob) is not bytes for blob in values[0]):
-        raise MalformedBytes("Ops.blobs holds bytes")
+    if cls in (Ops, Ahead) and any(type(blob) is not bytes for blob in values[0]):
+        raise MalformedBytes(f"{cls.__name__}.blobs holds bytes")
+    if cls is Hello and len(values) > 8 and not 0 <= values[8] <= RATE_MAX:
+        raise MalformedBytes("Hello.rate is no rate")
     if cls in (Fetch, Purged) and any(type(case) is not bytes or len(case) != 32 for case in values[0]):
         raise MalformedBytes(f"{cls.__name__}.cases holds case ids")
     if cls is Stream and any(

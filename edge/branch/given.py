@@ -8,7 +8,7 @@ Spec: docs/protocol/link.md, "Carrying for others".  Decision: docs/decisions/01
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -18,14 +18,17 @@ from conflict.ledger.meta import get_meta, put_meta
 from conflict.ledger.schema import ops
 from conflict.ledger.store import Store
 from edge import outbox
-from edge.branch.relay import within
+from edge.clock import Clock
 from edge.reference import Reference
 from edge.schema import outbox as outbox_table
 from edge.sync.source import StoreSource
 from edge.sync.wanted import Wanted
+from edge.urgency import Ranks
 from protocol.keys import DeviceKeys
+from protocol.lanes import RANKS, REST
 from protocol.link import HelloState
 from protocol.messages import Welcome
+from protocol.offers import within
 
 VIA = "branch"  # ops that came over the line with the township
 PLACE = "branch.place"  # [township, epoch, position] of its stream
@@ -42,17 +45,19 @@ class TownshipSource(StoreSource):
         keys: DeviceKeys,
         reference: Reference,
         wanted: Wanted,
-        mono_ms: Callable[[], int],
+        clock: Clock,
         township: bytes,
         *,
         county_open: Callable[[], bool],
     ) -> None:
-        super().__init__(store, keys, reference, wanted, mono_ms)
+        super().__init__(store, keys, reference, wanted, clock)
         self._township = township
         self._county_open = county_open
         self._floor = 0  # nothing to hand in up to here; found by looking, so it need not be kept
         self._seen = -1
-        self._next: int | None = None
+        self._next: dict[int | None, int | None] = {}
+        self._to_hand = Ranks(select(ops.c.case_id).where(ops.c.pos > 0), select(func.max(ops.c.pos)), clock.now_ms)
+        self._ahead: set[int] = set()  # positions of ops that overtook others and are held there
         self.given = 0
 
     def hello(self) -> HelloState:
@@ -62,27 +67,50 @@ class TownshipSource(StoreSource):
         known = township == self._township
         return replace(state, epoch=epoch if known else b"", pos=position if known else 0)
 
-    def offers(self, after: int, *, bytes_max: int, count_max: int) -> list[tuple[int, bytes]]:
+    def offers(self, after: int, *, bytes_max: int, count_max: int, rank: int | None = None) -> list[tuple[int, bytes]]:
         with self._store.read() as tx:
-            given = self._given_to(tx)
-            query = self._lacking(given[3]).where(ops.c.pos > max(after, given[2], self._floor)).limit(count_max)
+            query = self._to_give(tx, after, rank).limit(count_max)
             rows = [(row.pos, row.blob) for row in tx.execute(query)]
         chosen = within(rows, bytes_max)
         self.given += len(chosen)
         return chosen
 
-    def lowest_unsettled(self) -> int | None:
+    def lowest_unsettled(self, rank: int | None = None) -> int | None:
         version = self._store.data_version()
         if version != self._seen:
             with self._store.read() as tx:
-                given = self._given_to(tx)
                 top = tx.execute(select(func.max(ops.c.pos))).scalar() or 0
-                query = self._lacking(given[3]).where(ops.c.pos > max(given[2], self._floor)).limit(1)
-                self._next = tx.execute(query.with_only_columns(ops.c.pos)).scalar()
-            if self._next is None:
+                self._next = {None: self._first(tx, 0, None)}
+                if self._next[None] is not None:
+                    self._next |= {one: self._first(tx, 0, one) for one in RANKS}
+            if self._next[None] is None:
                 self._floor = top
+                self._ahead.clear()
             self._seen = version
-        return self._next
+        return self._next.get(rank)
+
+    def more(self, after: int, rank: int | None = None) -> bool:
+        with self._store.read() as tx:
+            return self._first(tx, after, rank) is not None
+
+    def note_ahead(self, positions: Iterable[int]) -> None:
+        """The township holds these, which overtook others. They are handed in again in their place: its word about a
+        place counts without gaps."""
+        self._ahead |= set(positions)
+        self._seen = -1
+
+    def _first(self, tx: Connection, after: int, rank: int | None) -> int | None:
+        found: int | None = tx.execute(self._to_give(tx, after, rank).limit(1).with_only_columns(ops.c.pos)).scalar()
+        return found
+
+    def _to_give(self, tx: Connection, after: int, rank: int | None) -> Any:
+        """What is still to be handed in behind a position; of this rank alone, if it is one that overtakes."""
+        given = self._given_to(tx)
+        query = self._lacking(given[3]).where(ops.c.pos > max(after, given[2], self._floor))
+        if rank is None or rank == REST:
+            return query
+        query = query.where(ops.c.case_id.in_(self._to_hand.of(tx, rank)))
+        return query.where(ops.c.pos.not_in(sorted(self._ahead))) if self._ahead else query
 
     def wants(self) -> list[tuple[bytes, list[list[int]]]]:
         """Nothing while the county's line is open: the same bytes travel once."""
@@ -93,7 +121,7 @@ class TownshipSource(StoreSource):
         township, epoch, position, held = get_meta(tx, GIVEN, [b"", b"", 0, 0])
         same = (township, epoch) == (self._township, welcome.epoch) and welcome.held_seq >= held
         if not same:
-            position, self._floor, self._seen = 0, 0, -1
+            position, self._floor, self._seen, self._ahead = 0, 0, -1, set()
         put_meta(tx, GIVEN, [self._township, welcome.epoch, position, welcome.held_seq])
 
     def note_given(self, tx: Connection, position: int) -> None:

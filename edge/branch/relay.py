@@ -7,7 +7,8 @@ Spec: docs/protocol/link.md, "Carrying for others".  Decision: docs/decisions/01
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
@@ -17,6 +18,9 @@ from conflict.ledger.statements import insert_new, steps
 from conflict.ledger.store import Store
 from edge.branch.schema import receipt, relay
 from edge.schema import outbox
+from edge.urgency import CARRIED, Ranks
+from protocol.lanes import RANKS, REST
+from protocol.offers import within
 from protocol.roster import Roster
 
 PENDING, SETTLED = "pending", "settled"
@@ -82,39 +86,48 @@ def pending(tx: Connection) -> int:
 class Carried:
     """The port `protocol.offers.OpsSource` over the relay; each answer is a read of its own."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
         self._store = store
+        self._ranks = Ranks(CARRIED, select(func.max(relay.c.pos)), now_ms)
         self._version = -1
-        self._lowest: int | None = None
+        self._lowest: dict[int | None, int | None] = {}
 
-    def offers(self, after: int, *, bytes_max: int, count_max: int) -> list[tuple[int, bytes]]:
-        query = (
-            select(relay.c.pos, ops_table.c.blob)
-            .join(ops_table, ops_table.c.id == relay.c.op_id)
-            .where(relay.c.state == PENDING, relay.c.pos > after)
-            .order_by(relay.c.pos)
-            .limit(count_max)
-        )
+    def offers(self, after: int, *, bytes_max: int, count_max: int, rank: int | None = None) -> list[tuple[int, bytes]]:
         with self._store.read() as tx:
+            query = self._pending(tx, rank).where(relay.c.pos > after).limit(count_max)
             rows = [(pos, blob) for pos, blob in tx.execute(query)]
         return within(rows, bytes_max)
 
-    def lowest_unsettled(self) -> int | None:
+    def lowest_unsettled(self, rank: int | None = None) -> int | None:
         version = self._store.data_version()
         if version != self._version:
             with self._store.read() as tx:
-                self._lowest = tx.execute(select(func.min(relay.c.pos)).where(relay.c.state == PENDING)).scalar()
+                self._lowest = {None: self._first(tx, 0, None)}
+                if self._lowest[None] is not None:
+                    self._lowest |= {one: self._first(tx, 0, one) for one in RANKS}
             self._version = version
-        return self._lowest
+        return self._lowest.get(rank)
 
+    def more(self, after: int, rank: int | None = None) -> bool:
+        with self._store.read() as tx:
+            return self._first(tx, after, rank) is not None
 
-def within(rows: Iterable[tuple[int, bytes]], bytes_max: int) -> list[tuple[int, bytes]]:
-    """The first rows that fit together; at least one if there is any."""
-    chosen: list[tuple[int, bytes]] = []
-    size = 0
-    for position, blob in rows:
-        size += len(blob)
-        if chosen and size > bytes_max:
-            break
-        chosen.append((position, blob))
-    return chosen
+    def _first(self, tx: Connection, after: int, rank: int | None) -> int | None:
+        query = self._pending(tx, rank).where(relay.c.pos > after).limit(1)
+        found: int | None = tx.execute(query.with_only_columns(relay.c.pos)).scalar()
+        return found
+
+    def _pending(self, tx: Connection, rank: int | None) -> Any:
+        """What waits, in order; of cases of this rank alone, if one is named."""
+        query = (
+            select(relay.c.pos, ops_table.c.blob)
+            .join(ops_table, ops_table.c.id == relay.c.op_id)
+            .where(relay.c.state == PENDING)
+            .order_by(relay.c.pos)
+        )
+        if rank is None:
+            return query
+        if rank != REST:
+            return query.where(ops_table.c.case_id.in_(self._ranks.of(tx, rank)))
+        ranked = self._ranks.all(tx)
+        return query.where(ops_table.c.case_id.not_in(ranked)) if ranked else query

@@ -29,8 +29,9 @@ from edge.sync.intake import Intake
 from protocol import topics
 from protocol.envelope import open_envelope
 from protocol.errors import RemoteProtocolError, StoreError, UnknownSender
+from protocol.events import ChunkArrived, Event, HelloArrived, OpsArrived, ProblemArrived
 from protocol.keys import DeviceKeys
-from protocol.link import ChunkArrived, Event, HelloArrived, HubLink, OpsArrived, ProblemArrived
+from protocol.link import HubLink
 from protocol.messages import Announce, Stream
 from protocol.roster import REVOKED, Device, Roster
 from protocol.trust import HubCard, fingerprint

@@ -17,6 +17,7 @@ from edge.branch import stream as streams
 from edge.branch.papers import Papers
 from edge.clock import Clock
 from edge.sync.wanted import Wanted
+from protocol.lanes import Lane
 from protocol.messages import Hello, Stream, Welcome
 from protocol.roster import Device
 
@@ -80,6 +81,10 @@ class VillageSource:
                 without=self._device.incarnation,
             )
 
+    def ahead(self, after: int, *, bytes_max: int) -> tuple[int, list[bytes]]:
+        """Nothing overtakes in a township's stream: it is short, and its line is not the county's."""
+        return after, []
+
     def wants(self) -> list[tuple[bytes, list[list[int]]]]:
         before_ms = self._clock.now_ms() - (PATIENCE_MS if self._county_open() else 0)
         with self._store.read() as tx:
@@ -94,6 +99,9 @@ class VillageSource:
             size = streams.may_have(tx, self._device.office, sha256)
             data = None if size is None else read_chunk(tx, sha256, index)
         return None if data is None or size is None else (size, data)
+
+    def lane_of(self, sha256: bytes) -> Lane:
+        return Lane.ATTACHMENTS if self._papers.chunk(sha256, 0) is None else Lane.REFERENCE
 
     def _missing(self, sha256: bytes, size: int) -> list[list[int]]:
         with self._store.read() as tx:

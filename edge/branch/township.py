@@ -21,8 +21,17 @@ from edge.errors import BranchProblem
 from edge.reference import Reference
 from edge.sync.conversation import TURN_S, Carrier, Conversation
 from edge.sync_loop import CONNECT_MS, QUIET_MS, SILENCE_MS, Round, offline
+from protocol.events import (
+    AheadArrived,
+    Event,
+    HeldAhead,
+    HeldArrived,
+    ProblemArrived,
+    StreamArrived,
+    WelcomeArrived,
+)
 from protocol.keys import DeviceKeys
-from protocol.link import EdgeLink, Event, HeldArrived, ProblemArrived, StreamArrived, WelcomeArrived
+from protocol.link import EdgeLink
 from protocol.roster import ACTIVE, Device
 
 VIA = handed.VIA
@@ -48,10 +57,8 @@ class TownshipLine(Conversation):
     ) -> None:
         super().__init__(store, keys, reference, clock, carrier, random_bytes=random_bytes, fraction=fraction)
         self._township = township
-        self._source = TownshipSource(
-            store, keys, reference, self._wanted, clock.mono_ms, township, county_open=county_open
-        )
-        self._source.lane = self.lane
+        self._source = TownshipSource(store, keys, reference, self._wanted, clock, township, county_open=county_open)
+        self._source.lanes = self.lanes
         self._known: Device | None = None
         self._version = -1
         self.received = 0
@@ -104,6 +111,10 @@ class TownshipLine(Conversation):
         elif isinstance(event, HeldArrived):
             with self._store.write() as tx:
                 self._source.note_given(tx, event.pos)
+        elif isinstance(event, HeldAhead):
+            self._source.note_ahead(event.positions)
+        elif isinstance(event, AheadArrived):
+            self.received += self._intake.ops(event.blobs, via=VIA)
         elif isinstance(event, ProblemArrived):
             log.warning("the township reports a problem: %s", event.code)
             self._intake.keep_problem(BranchProblem(f"{event.code}: {event.text}"), event.about or event.code.encode())
@@ -112,14 +123,14 @@ class TownshipLine(Conversation):
         now = self._clock.mono_ms()
         if link.open and link.under_way() and link.heard_ms is not None and now - link.heard_ms > SILENCE_MS:
             link.greet_again(now)
-        envelopes = link.poll(now, self._source, lane=self.lane)
+        envelopes = link.poll(now, self._source, gates=self.lanes)
         for envelope in envelopes:
             self._carrier.publish(self._up, envelope)
         if envelopes:
             self._busy_ms = now
 
     def _settled(self) -> bool:
-        if not self.open or self._wanted.open_documents():
+        if not self.open or self._documents_due():
             return False
         quiet = self._clock.mono_ms() - self._busy_ms >= QUIET_MS
         return quiet and self._source.lowest_unsettled() is None

@@ -58,7 +58,7 @@ def township_line(node: Node, county_open: Callable[[], bool]) -> TownshipLine |
         bytes.fromhex(link.township),
         county_open=county_open,
     )
-    line.lane.follow(node.directory)
+    line.lanes.follow(node.directory)
     return line
 
 

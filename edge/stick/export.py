@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -34,8 +34,9 @@ from protocol import chunks, topics
 from protocol.carriers.bundle import write_bundle
 from protocol.carriers.stick import MIB, ROOM_MIB, Room, new_file
 from protocol.envelope import seal_envelope
+from protocol.lanes import BATCH_PLAIN_BYTES_MAX
 from protocol.messages import MESSAGES_MAX, OPS_MAX, RANGES_MAX, Ack, Chunk, Hello, Message, Ops, Want
-from protocol.offers import BATCH_PLAIN_BYTES_MAX, OpsSource
+from protocol.offers import OpsSource
 from protocol.op import parse_op
 
 SESSION_BYTES = 8
@@ -88,11 +89,11 @@ def export(
 
 @dataclass(slots=True)
 class _Lane:
-    """Ops to carry. reached: place of the last one carried; batches: carried by this export."""
+    """Ops to carry. reached: place of the last one carried; carried: places of those in this export."""
 
     source: OpsSource
     reached: int
-    batches: int = 0
+    carried: list[int] = field(default_factory=list)
 
 
 class _Load:
@@ -101,13 +102,13 @@ class _Load:
     def __init__(self, node: Node, *, since_last: bool, room: Room, session: bytes) -> None:
         self._node, self._room, self._session = node, room, session
         self._hub = hub_device(node.reference.trust)
-        self._source = StoreSource(node.store, node.keys, node.reference, Wanted(), node.clock.mono_ms)
+        self._source = StoreSource(node.store, node.keys, node.reference, Wanted(), node.clock)
         with node.store.read() as tx:
             before = remembered.series(tx)
             self._lacking = remembered.wants(tx)
         goes_on = since_last or before.cut
         self._own = _Lane(self._source, before.seq if goes_on else 0)
-        self._carried = _Lane(relay.Carried(node.store), before.carried if goes_on else 0)
+        self._carried = _Lane(relay.Carried(node.store, node.clock.now_ms), before.carried if goes_on else 0)
         self._files = dict(before.files) if goes_on else {}  # hash -> chunks carried
         self._epoch = b""
         self.ops = self.chunks = self.left = 0
@@ -120,10 +121,8 @@ class _Load:
 
     def remember(self, now_ms: int) -> None:
         """The medium has given the bundle back: note how far it goes. The ops stay unsettled."""
-        given = self._source.taken_out()[: self._own.batches]
         with self._node.store.write() as tx:
-            for first, last in given:
-                outbox.offered(tx, first, last, now_ms=now_ms)
+            outbox.offered(tx, self._own.carried, now_ms=now_ms)
             made = Series(
                 self._session, self._epoch, self._own.reached, self._carried.reached, self._files, self.left > 0
             )
@@ -168,7 +167,7 @@ class _Load:
                 envelope = self._seal([Ops([blob for _place, blob in rows])])
                 if not self._room.take(envelope, must=self.ops == 0):
                     break
-                lane.batches += 1
+                lane.carried += [place for place, _blob in rows]
                 lane.reached = rows[-1][0]
                 self.ops += len(rows)
                 yield envelope

@@ -32,7 +32,7 @@ from protocol.carriers.bundle_errors import BundleUnreadable
 from protocol.carriers.stick import BundleNotForUs, Taken, bundles_in, written_by
 from protocol.envelope import open_envelope, peek_parties
 from protocol.errors import LiandongError, RemoteProtocolError, UnknownSender
-from protocol.link import StreamArrived
+from protocol.events import StreamArrived
 from protocol.messages import STREAM_OP, Chunk, Problem, Stream, Want, Welcome
 from protocol.op import parse_op
 from protocol.roster import Device

@@ -18,15 +18,17 @@ from typing import Protocol
 from conflict.ledger.store import Store
 from edge import unsent
 from edge.clock import Clock
-from edge.lanes import AttachmentLane
+from edge.lanes import Lanes
 from edge.reference import Reference
 from edge.sync.intake import Intake
 from edge.sync.wanted import Wanted
 from protocol import topics
 from protocol.envelope import open_envelope
 from protocol.errors import RemoteProtocolError, StoreError, UnknownSender
+from protocol.events import ChunkArrived, DocumentsOffered, Event
 from protocol.keys import DeviceKeys
-from protocol.link import ChunkArrived, DocumentsOffered, EdgeLink, Event
+from protocol.lanes import Lane
+from protocol.link import EdgeLink
 from protocol.roster import Device
 from protocol.trust import HubCard, fingerprint
 
@@ -78,7 +80,7 @@ class Conversation(ABC):
         self._random_bytes = random_bytes
         self._fraction = fraction
         self._wanted = Wanted()
-        self.lane = AttachmentLane(clock)
+        self.lanes = Lanes(clock)
         self._intake = Intake(store, keys, reference, clock)
         space, box = topics.space(fingerprint(reference.trust.root_public)), topics.mailbox(keys.incarnation)
         self._up, self._down, self._card = topics.up(space, box), topics.down(space, box), topics.card(space)
@@ -143,10 +145,10 @@ class Conversation(ABC):
 
     def _note_sent(self) -> None:
         """Attachments whose last piece was given out count no more against the office's quota."""
-        if self.lane.sent:
+        if self.lanes.sent:
             with self._store.write() as tx:
-                unsent.sent(tx, self.lane.sent)
-            self.lane.sent.clear()
+                unsent.sent(tx, self.lanes.sent)
+            self.lanes.sent.clear()
 
     def _begin_anew(self) -> None:
         """Forget the conversation; the next turn greets again."""
@@ -212,6 +214,7 @@ class Conversation(ABC):
     def _chunk(self, link: EdgeLink, event: ChunkArrived) -> None:
         now = self._clock.mono_ms()
         sha256 = event.chunk.sha256
+        self.lanes.spend(self._wanted.lane_of(sha256), len(event.chunk.data), now)
         if self._wanted.is_document(sha256):
             whole = self._wanted.take_piece(event.chunk, now)
             if whole is not None:
@@ -219,11 +222,15 @@ class Conversation(ABC):
                 if self._intake.document(whole):
                     link.greet_again(now)  # perhaps there are changes on top of it, or ops that waited for it
             return
-        self.lane.spend(len(event.chunk.data), now)
         state = self._intake.chunk(event.chunk)
         self._wanted.file_progress(sha256, now, whole=state == "complete")
         if state in ("complete", "mismatch"):
             link.content_settled(sha256)
+
+    def _documents_due(self) -> bool:
+        """Whether documents are still to come that may come now."""
+        now = self._clock.mono_ms()
+        return self._wanted.open_documents([lane for lane in Lane if self.lanes.is_open(lane, now)]) > 0
 
     def _look_at_card(self, payload: bytes) -> None:
         """The county's card lies in a public place. A hub with new keys is known by it, if the root certified them."""

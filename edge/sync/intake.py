@@ -29,8 +29,8 @@ from edge.sync.receipts import take_receipt
 from edge.sync.verify import Faulty, authentic, sort_out
 from protocol import chunks
 from protocol.errors import RemoteProtocolError, StaleDocument, UnknownSender, UnknownVersion
+from protocol.events import StreamArrived
 from protocol.keys import DeviceKeys
-from protocol.link import StreamArrived
 from protocol.messages import STREAM_OP, STREAM_RECEIPT, Chunk, Welcome
 from protocol.op import Op
 
@@ -61,11 +61,12 @@ class Intake:
             memory.learn_hub_time(tx, welcome.hub_ms, self._clock, fresh=True)
             put_meta(tx, memory.HUB_STATE, welcome.state)
             memory.note_stream_end(tx, welcome.epoch, welcome.end)
-            if memory.hub_began_anew(tx, welcome.epoch):
+            anew = memory.hub_began_anew(tx, welcome.epoch)
+            if anew:
                 relay.reopen_all(tx, now_ms=now_ms)
             if memory.holds_op(tx, self._keys.incarnation, welcome.held_seq, welcome.held_id):
                 start = incarnation.base(tx, self._keys.incarnation)
-                return outbox.reopen(tx, start + welcome.held_seq, now_ms=now_ms)
+                return outbox.reopen(tx, start + welcome.held_seq, anew=anew, now_ms=now_ms)
             put_meta(tx, memory.OTHER_HISTORY, [welcome.held_seq, welcome.held_id])
             return 0
 

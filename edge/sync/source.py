@@ -7,10 +7,10 @@ Spec: docs/protocol/link.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from hashlib import sha256 as sha256_of
 
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 
 from conflict.ledger.chains import chain
 from conflict.ledger.files import incomplete_files, missing_chunks, read_chunk
@@ -19,15 +19,20 @@ from conflict.ledger.schema import files as files_table
 from conflict.ledger.store import Store
 from edge import memory, outbox
 from edge.branch import relay
+from edge.clock import Clock
 from edge.config import SOFTWARE
-from edge.lanes import AttachmentLane
+from edge.lanes import Lanes
 from edge.reference import Reference
+from edge.schema import outbox as outbox_table
 from edge.sync.wanted import Wanted
+from edge.urgency import CARRIED, OWN, Ranks, ranks
 from protocol import chunks
 from protocol.documents import KINDS
 from protocol.keys import DeviceKeys
+from protocol.lanes import RANKS, REST, Lane
 from protocol.link import HelloState
 from protocol.messages import PAPERS_MAX
+from protocol.offers import within
 
 FILES_LOOKED_AT = 500  # incomplete attachments considered for one want
 
@@ -35,19 +40,18 @@ FILES_LOOKED_AT = 500  # incomplete attachments considered for one want
 class StoreSource:
     """Also remembers which ops it gave out since `taken_out` was last asked, so that the outbox can note the offer."""
 
-    def __init__(
-        self, store: Store, keys: DeviceKeys, reference: Reference, wanted: Wanted, mono_ms: Callable[[], int]
-    ) -> None:
+    def __init__(self, store: Store, keys: DeviceKeys, reference: Reference, wanted: Wanted, clock: Clock) -> None:
         self._store = store
         self._keys = keys
         self._reference = reference
         self._wanted = wanted
-        self._mono_ms = mono_ms
-        self.lane: AttachmentLane | None = None  # set by the loop; without one nothing is limited
-        self._shut_ms: int | None = None  # since when the lane has been shut
-        self._given: list[tuple[int, int]] = []
+        self._mono_ms, self._now_ms = clock.mono_ms, clock.now_ms
+        self.lanes = Lanes(clock)
+        self._shut_ms: dict[Lane, int] = {}  # since when a lane has been shut
+        self._given: list[int] = []
+        self._ranks = Ranks(OWN, select(func.max(outbox_table.c.seq)), clock.now_ms)
         self._version = -1  # of the store, when the two answers below were read
-        self._lowest: int | None = None
+        self._lowest: dict[int | None, int | None] = {}
         self._files: list[tuple[bytes, int]] = []
         self._papers: dict[bytes, tuple[str, int]] = {}  # hash -> kind and version of documents that the hub may want
 
@@ -67,46 +71,48 @@ class StoreSource:
                     "waiting": counts["waiting"],
                     "refused": counts["refused"],
                 },
-                urgent=outbox.holds_urgent(tx),
+                urgent=bool(self._ranks.all(tx) or ranks(tx, CARRIED, now_ms=self._now_ms())),
             )
 
-    def offers(self, after: int, *, bytes_max: int, count_max: int) -> list[tuple[int, bytes]]:
+    def offers(self, after: int, *, bytes_max: int, count_max: int, rank: int | None = None) -> list[tuple[int, bytes]]:
         with self._store.read() as tx:
-            rows = outbox.unsettled(tx, after=after, limit=count_max)
-        chosen: list[tuple[int, bytes]] = []
-        size = 0
-        for seq, blob in rows:
-            size += len(blob)
-            if chosen and size > bytes_max:
-                break
-            chosen.append((seq, blob))
-        if chosen:
-            self._given.append((chosen[0][0], chosen[-1][0]))
+            rows = outbox.unsettled(tx, after=after, limit=count_max, where=self._of_rank(tx, rank))
+        chosen = within(rows, bytes_max)
+        self._given += [seq for seq, _blob in chosen]
         return chosen
 
-    def lowest_unsettled(self) -> int | None:
+    def lowest_unsettled(self, rank: int | None = None) -> int | None:
         self._look()
-        return self._lowest
+        return self._lowest.get(rank)
+
+    def more(self, after: int, rank: int | None = None) -> bool:
+        with self._store.read() as tx:
+            return outbox.lowest_unsettled(tx, after=after, where=self._of_rank(tx, rank)) is not None
+
+    def _of_rank(self, tx: Connection, rank: int | None) -> outbox.Which:
+        if rank is None:
+            return outbox.EVERY
+        return outbox.not_of(self._ranks.all(tx)) if rank == REST else outbox.of_cases(self._ranks.of(tx, rank))
 
     def wants(self) -> list[tuple[bytes, list[list[int]]]]:
-        """Documents always; attachments while the lane is ready, and no more at once than it carries soon."""
+        """What the lanes let travel now, in their order, and no more of it at once than its lane carries soon."""
         self._look()
         now = self._mono_ms()
-        if self.lane is None:
-            return self._wanted.next_wants(self._files, self._missing, now)
-        if self.lane.ready(now):
-            if self._shut_ms is not None:
-                self._wanted.excuse(now - self._shut_ms)
-                self._shut_ms = None
-            found = self._wanted.next_wants(self._files, self._missing, now)
-        else:
-            self._shut_ms = now if self._shut_ms is None else self._shut_ms
-            found = self._wanted.next_wants([], self._missing, now)
-        most = self.lane.bucket.pieces()
-        return [
-            (sha256, ranges if self._wanted.is_document(sha256) else chunks.ranges(chunks.first_of(ranges, most)))
-            for sha256, ranges in found
-        ]
+        ready = {lane for lane in Lane if self.lanes.ready(lane, now)}
+        for lane in Lane:
+            if lane not in ready:
+                self._shut_ms.setdefault(lane, now)
+            elif lane in self._shut_ms:
+                self._wanted.excuse(lane, now - self._shut_ms.pop(lane))
+        found = self._wanted.next_wants(self._files, self._missing, now, ready)
+        return [(sha256, chunks.ranges(chunks.first_of(ranges, self._pieces(sha256)))) for sha256, ranges in found]
+
+    def lane_of(self, sha256: bytes) -> Lane:
+        return self._wanted.lane_of(sha256)
+
+    def _pieces(self, sha256: bytes) -> int:
+        lane = self.lane_of(sha256)
+        return chunks.WINDOW if lane == Lane.URGENT else self.lanes.pieces(lane)
 
     def papers(self, ranges: Iterable[tuple[str, int, int]]) -> list[list[object]]:
         """The documents held with a version in these ranges (kind, above, below; 0: no end), lowest first, as in
@@ -131,8 +137,8 @@ class StoreSource:
                 return None
             whole = files_table.c.complete == 1
             size = tx.execute(select(files_table.c.size).where(files_table.c.sha256 == sha256, whole)).scalar_one()
-        if self.lane is not None and index == chunks.count_of(size) - 1:
-            self.lane.sent.add(sha256)
+        if index == chunks.count_of(size) - 1:
+            self.lanes.sent.add(sha256)
         return size, data
 
     def _paper(self, sha256: bytes, index: int) -> tuple[int, bytes] | None:
@@ -144,8 +150,8 @@ class StoreSource:
             return None
         return len(stored.blob), stored.blob[at : at + chunks.CHUNK_BYTES]
 
-    def taken_out(self) -> list[tuple[int, int]]:
-        """(first, last) numbers of the ops given out since the last call."""
+    def taken_out(self) -> list[int]:
+        """Numbers of the ops given out since the last call."""
         given, self._given = self._given, []
         return given
 
@@ -155,7 +161,9 @@ class StoreSource:
         if version == self._version:
             return
         with self._store.read() as tx:
-            self._lowest = outbox.lowest_unsettled(tx)
+            self._lowest = {None: outbox.lowest_unsettled(tx)}
+            if self._lowest[None] is not None:
+                self._lowest |= {one: outbox.lowest_unsettled(tx, where=self._of_rank(tx, one)) for one in RANKS}
             self._files = [(sha256, size) for _row, sha256, size in incomplete_files(tx, limit=FILES_LOOKED_AT)]
         self._version = version
 

@@ -8,16 +8,19 @@ Spec: docs/protocol/chunks.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from protocol import chunks
 from protocol.documents import DOCUMENT_BYTES_MAX
+from protocol.lanes import Lane, lane_of_document
 from protocol.messages import Chunk
 
 PATIENCE_MS = 45_000  # content asked for so long without a new piece makes room for the next one
 REST_MS_MAX = 600_000  # what the hub does not give is tried again after a rest that doubles up to this
 REST_MS_FIRST = 30_000
+
+EVERY_LANE = tuple(Lane)
 
 MissingChunks = Callable[[bytes, int], list[list[int]]]  # (hash, size) -> inclusive ranges of chunk numbers
 
@@ -86,28 +89,42 @@ class Wanted:
         for quest in (*self._documents.values(), *self._files.values()):
             quest.progress_ms = quest.rest_until_ms = quest.rests = 0
 
-    def excuse(self, ms: int) -> None:
-        """The lane was shut for so long: that attachments made no progress meanwhile says nothing about the hub."""
-        for quest in self._files.values():
+    def excuse(self, lane: Lane, ms: int) -> None:
+        """The lane was shut for so long: that its contents made no progress meanwhile says nothing about the hub."""
+        documents = [quest for sha256, quest in self._documents.items() if self.lane_of(sha256) == lane]
+        for quest in self._files.values() if lane == Lane.ATTACHMENTS else documents:
             if quest.progress_ms and quest.rest_until_ms <= quest.progress_ms:
                 quest.progress_ms += ms
 
-    def open_documents(self) -> int:
-        """How many documents are still to come."""
-        return len(self._documents)
+    def lane_of(self, sha256: bytes) -> Lane:
+        """The lane in which this content travels."""
+        kind = next((kind for kind, (_version, digest) in self._kinds.items() if digest == sha256), None)
+        return Lane.ATTACHMENTS if kind is None or sha256 not in self._documents else lane_of_document(kind)
+
+    def open_documents(self, lanes: Collection[Lane] = EVERY_LANE) -> int:
+        """How many documents of these lanes are still to come."""
+        return sum(self.lane_of(sha256) in lanes for sha256 in self._documents)
 
     def next_wants(
-        self, files: Iterable[tuple[bytes, int]], missing: MissingChunks, mono_ms: int
+        self,
+        files: Iterable[tuple[bytes, int]],
+        missing: MissingChunks,
+        mono_ms: int,
+        lanes: Collection[Lane] = EVERY_LANE,
     ) -> list[tuple[bytes, list[list[int]]]]:
         """The one content to ask for now with its missing ranges, or nothing.
 
         Args:    files: (hash, size) of incomplete attachments, oldest first. missing: their missing ranges.
+                 lanes: those that may travel now.
         """
-        for sha256, quest in self._documents.items():
+        documents = {sha256: self.lane_of(sha256) for sha256 in self._documents}
+        due = [sha256 for sha256, lane in documents.items() if lane in lanes]
+        for sha256 in sorted(due, key=lambda one: documents[one] != Lane.URGENT):
+            quest = self._documents[sha256]
             absent = [index for index in range(chunks.count_of(quest.size)) if index not in quest.pieces]
             if self._awake(quest, mono_ms):
                 return [(sha256, chunks.ranges(absent))]
-        for sha256, size in files:
+        for sha256, size in files if Lane.ATTACHMENTS in lanes else ():
             quest = self._files.setdefault(sha256, _Quest(size))
             if self._awake(quest, mono_ms):
                 return [(sha256, missing(sha256, size))]

@@ -25,6 +25,7 @@ from protocol.carriers.bundle import write_bundle
 from protocol.carriers.bundle_errors import BundleEmpty
 from protocol.carriers.stick import MIB, ROOM_MIB, Room
 from protocol.envelope import seal_envelope
+from protocol.lanes import BATCH_PLAIN_BYTES_MAX
 from protocol.messages import (
     ITEMS_MAX,
     MESSAGES_MAX,
@@ -37,7 +38,6 @@ from protocol.messages import (
     Stream,
     Want,
 )
-from protocol.offers import BATCH_PLAIN_BYTES_MAX
 from protocol.op import parse_op
 from protocol.roster import REVOKED, Device
 

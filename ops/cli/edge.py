@@ -133,36 +133,48 @@ def sync(
 @app.command()
 def lanes(
     directory: EdgeDir,
-    attachments_rate: Annotated[
-        int | None, typer.Option("--attachments-rate", help="Bytes a second for attachments; 0 is no limit. 附件速率")
-    ] = None,
+    act: Annotated[str | None, typer.Argument(help="`set` changes one lane; without it all are shown. 设置")] = None,
+    lane: Annotated[str | None, typer.Argument(help="urgent, ops, reference or attachments. 通道")] = None,
+    rate: Annotated[str | None, typer.Option("--rate", help="20kB/s, or none for no limit. 速率")] = None,
     window: Annotated[
-        str | None, typer.Option("--window", help="When attachments travel: 22:00-06:00, or always. 附件时段")
+        str | None, typer.Option("--window", help="When the lane travels: 22:00-06:00, or always. 时段")
+    ] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Bytes at once; 0 is the usual. 批量")] = None,
+    attachments_rate: Annotated[
+        int | None, typer.Option("--attachments-rate", help="The rate of attachments, bytes a second. 附件速率")
     ] = None,
     unsent_limit: Annotated[
         int | None, typer.Option("--unsent-limit", help="Bytes of attachments that may wait to be sent. 待传上限")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show or set when and how fast attachments travel; ops and documents always do. 附件通道"""
-    from edge.lanes import read_lanes, write_lanes
+    """Show the lanes of this device's lines, or set rate, window and batch of one. 通道"""
+    from edge.lanes import change, read_lanes, write_lanes
     from edge.main import open_node
-    from protocol.lanes import window_of
 
+    if act not in (None, "set") or (act is None) != (lane is None):
+        raise InputError(
+            "Write `edge lanes` to see the lanes, `edge lanes set LANE` with --rate, --window or --batch to change one.",
+            "查看通道请用 edge lanes；修改请用 edge lanes set 通道名，并写明 --rate、--window 或 --batch。",
+        )
     with open_node(directory, edge_clock()) as node:
         settings = read_lanes(node.directory)
+        made = change(settings, lane, rate=rate, window=window, batch=batch)
         if attachments_rate is not None:
-            settings = replace(settings, bytes_per_s=attachments_rate)
-        if window is not None:
-            settings = replace(settings, window=window_of(window))
+            made = change(made, None, rate=str(attachments_rate))
         if unsent_limit is not None:
-            settings = replace(settings, unsent_bytes_max=unsent_limit)
-        if (attachments_rate, window, unsent_limit) != (None, None, None):
-            write_lanes(node.directory, settings)
-    data = settings.as_json()
-    rate = f"{data['bytes_per_s']} bytes/s" if data["bytes_per_s"] else "no rate limit"
-    text = f"attachments: {rate}, {data['window']}; at most {data['unsent_bytes_max']} bytes wait to be sent"
-    output.show(data, as_json=as_json, text=text)
+            made = replace(made, unsent_bytes_max=unsent_limit)
+        if made != settings:
+            write_lanes(node.directory, made)
+    data = made.as_json()
+    rows = [
+        [name, f"{one['bytes_per_s']} bytes/s" if one["bytes_per_s"] else "none", one["window"], one["batch_bytes"]]
+        for name, one in data["lanes"].items()
+    ]
+    most = data["unsent_bytes_max"]
+    words = output.say(f"at most {most} bytes of attachments wait to be sent", f"待传附件上限 {most} 字节")
+    table = output.table(["lane", "rate", "window", "batch"], rows)
+    output.show(data, as_json=as_json, text=f"{table}\n{words}")
 
 
 @staff_app.command("list")

@@ -182,5 +182,5 @@ class EdgeMachine(Machine):
             random_bytes=rng.randbytes,
             fraction=rng.random,
         )
-        loop.lane.follow(node.directory)
+        loop.lanes.follow(node.directory)
         return loop

@@ -146,7 +146,7 @@ def _to_township(machine: EdgeMachine, node: Node, line: Line, link: setup.Towns
         random_bytes=rng.randbytes,
         fraction=rng.random,
     )
-    talk.lane.follow(node.directory)
+    talk.lanes.follow(node.directory)
     return talk
 
 

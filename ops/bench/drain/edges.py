@@ -22,8 +22,10 @@ from ops.clock import mono_ms
 from protocol import topics
 from protocol.carriers.mqtt import MqttCarrier
 from protocol.envelope import open_envelope
+from protocol.events import StreamArrived, WelcomeArrived
 from protocol.keys import DeviceKeys
-from protocol.link import EdgeLink, HelloState, StreamArrived, WelcomeArrived
+from protocol.lanes import EXPRESS, REST, Lane
+from protocol.link import EdgeLink, HelloState
 from protocol.messages import STREAM_RECEIPT
 from protocol.receipt import open_receipt
 from protocol.roster import Device
@@ -82,11 +84,11 @@ class Held:
         urgent = any(seq in self.unsettled for seq in range(1, self.urgent_ops + 1))
         return HelloState(SOFTWARE, self.documents, self.epoch, self.pos, len(self.ops), counts, urgent)
 
-    def offers(self, after: int, *, bytes_max: int, count_max: int) -> list[tuple[int, bytes]]:
+    def offers(self, after: int, *, bytes_max: int, count_max: int, rank: int | None = None) -> list[tuple[int, bytes]]:
         chosen: list[tuple[int, bytes]] = []
         size = 0
         for seq in self._order[bisect_left(self._order, after + 1) :]:
-            if seq not in self.unsettled:
+            if seq not in self.unsettled or not self._ranks(seq, rank):
                 continue
             blob = self.ops[seq - 1][1]
             size += len(blob)
@@ -98,10 +100,20 @@ class Held:
             self.highest = max(self.highest, chosen[-1][0])
         return chosen
 
-    def lowest_unsettled(self) -> int | None:
+    def lowest_unsettled(self, rank: int | None = None) -> int | None:
         while self._order and self._order[0] not in self.unsettled:
             del self._order[0]
-        return self._order[0] if self._order else None
+        return next((seq for seq in self._order if seq in self.unsettled and self._ranks(seq, rank)), None)
+
+    def more(self, after: int, rank: int | None = None) -> bool:
+        behind = self._order[bisect_left(self._order, after + 1) :]
+        return any(seq in self.unsettled and self._ranks(seq, rank) for seq in behind)
+
+    def _ranks(self, seq: int, rank: int | None) -> bool:
+        return rank is None or rank == (EXPRESS if seq <= self.urgent_ops else REST)
+
+    def lane_of(self, sha256: bytes) -> Lane:
+        return Lane.ATTACHMENTS
 
     def wants(self) -> list[tuple[bytes, list[list[int]]]]:
         return []

@@ -15,7 +15,7 @@ from edge.staff import Actor
 from edge.sync.intake import Intake
 from protocol import keys as device_keys
 from protocol.errors import BadSignature, StaleDocument
-from protocol.link import StreamArrived
+from protocol.events import StreamArrived
 from protocol.messages import STREAM_OP, STREAM_RECEIPT, Welcome
 from protocol.op import Draft, Op, sign_op
 from protocol.receipt import AcceptedRun, Receipt, Refused, Waiting, sign_receipt

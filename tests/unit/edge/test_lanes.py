@@ -11,19 +11,21 @@ from typing import Any
 import pytest
 
 from edge.attachment import file_of
-from edge.clock import Clock
-from edge.lanes import LANES_NAME, LOOK_MS, AttachmentLane, LaneSettings, read_lanes, write_lanes
+from edge.lanes import LANES_NAME, LOOK_MS, Lanes, OfficeLanes, change, read_lanes, write_lanes
 from edge.main import Node
 from edge.service import Application
 from edge.staff import Actor
 from protocol.chunks import CHUNK_BYTES
 from protocol.errors import BadConfig, InputError
-from protocol.lanes import Window, window_of
+from protocol.gates import Window, window_of
+from protocol.lanes import Lane
 from tests.unit.edge.county import GOOD_ID, Hands
 from tests.unit.edge.line import ITEM, TOWN, VILLAGE, World, new_hub
 
 CHIEF = Actor("chief", "chief")
-NIGHT = LaneSettings(0, window_of("22:00-06:00"))  # the tests' clock begins at nine in the morning
+NIGHT = OfficeLanes().changed(
+    Lane.ATTACHMENTS, window=window_of("22:00-06:00")
+)  # the tests' clock begins at nine in the morning
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +43,13 @@ def world(tmp_path: Path, hands: Hands, lanes_hub: Path) -> Iterator[World]:
 
 
 def test_settings_come_back_and_defaults_limit_nothing(tmp_path: Path) -> None:
-    assert read_lanes(tmp_path) == LaneSettings()
-    made = LaneSettings(2_000, Window(1_320, 360), 5_000_000)
+    assert read_lanes(tmp_path) == OfficeLanes()
+    made = replace(NIGHT.changed(Lane.ATTACHMENTS, bytes_per_s=2_000), unsent_bytes_max=5_000_000)
+    made = made.changed(Lane.OPS, bytes_per_s=4_000, batch=8_000).changed(Lane.REFERENCE, window=Window(1, 2))
     write_lanes(tmp_path, made)
     assert read_lanes(tmp_path) == made
-    (tmp_path / LANES_NAME).write_text('{"attachments": {"from": "12:00", "to": "13:30"}}')
-    assert read_lanes(tmp_path) == LaneSettings(0, Window(720, 810))
+    (tmp_path / LANES_NAME).write_text('{"attachments": {"from": "12:00", "to": "13:30"}}')  # as before there were four
+    assert read_lanes(tmp_path) == OfficeLanes().changed(Lane.ATTACHMENTS, window=Window(720, 810))
 
 
 @pytest.mark.parametrize(
@@ -59,22 +62,60 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, attachments: Any) -> None:
     with pytest.raises(BadConfig) as caught:
         read_lanes(tmp_path)
     assert LANES_NAME in caught.value.text and LANES_NAME in caught.value.text_zh
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [[], {"express": {}}, {"ops": {"from": "22:00", "to": "06:00"}}, {"urgent": {"bytes_per_s": 900}}, {"ops": {"bytes_per_s": 9}},
+     {"reference": {"unsent_bytes_max": 5}}, {"reference": {"batch_bytes": 7}}],
+)  # fmt: skip
+def test_what_a_lane_does_not_allow_is_said(tmp_path: Path, raw: Any) -> None:
+    (tmp_path / LANES_NAME).write_text(json.dumps(raw))
+    with pytest.raises(BadConfig):
+        read_lanes(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lane", "written"),
+    [
+        ("express", {"rate": "5kB/s"}),
+        ("ops", {}),
+        ("ops", {"window": "22:00-06:00"}),
+        ("ops", {"rate": "100"}),
+        ("urgent", {"rate": "5kB/s"}),
+        ("reference", {"rate": "fast"}),
+        ("reference", {"rate": "5kB/s", "window": "night"}),
+        ("attachments", {"batch": 5}),
+    ],
+)
+def test_what_a_person_writes_wrongly_changes_nothing(lane: str, written: dict[str, Any]) -> None:
+    before = OfficeLanes()
     with pytest.raises(InputError):
-        LaneSettings(-1)
+        change(before, lane, **written)
+    assert before == OfficeLanes()
+
+
+def test_what_a_person_writes() -> None:
+    made = change(OfficeLanes(), "reference", rate="20kB/s", window="22:00-06:00", batch=65_536)
+    assert made == OfficeLanes().changed(
+        Lane.REFERENCE, bytes_per_s=20_000, window=window_of("22:00-06:00"), batch=65_536
+    )
+    assert change(made, "reference", rate="none", window="always", batch=0) == OfficeLanes()
+    assert change(OfficeLanes(), None, window="22:00-06:00") == NIGHT
 
 
 def test_a_running_lane_takes_changes_over_and_survives_a_damaged_file(tmp_path: Path, hands: Hands) -> None:
-    lane = AttachmentLane(hands.clock())
-    lane.follow(tmp_path)
-    assert lane.ready(hands.mono_ms)
+    lanes, files = Lanes(hands.clock()), Lane.ATTACHMENTS
+    lanes.follow(tmp_path)
+    assert lanes.ready(files, hands.mono_ms)
     write_lanes(tmp_path, NIGHT)
     hands.forward(LOOK_MS)
-    assert not lane.ready(hands.mono_ms)
+    assert not lanes.ready(files, hands.mono_ms)
     (tmp_path / LANES_NAME).write_text("{")
     hands.forward(LOOK_MS)
-    assert not lane.ready(hands.mono_ms) and lane.settings == NIGHT
+    assert not lanes.ready(files, hands.mono_ms) and lanes.settings == NIGHT
     hands.forward(13 * 3_600_000)
-    assert lane.ready(hands.mono_ms)
+    assert lanes.ready(files, hands.mono_ms)
 
 
 def scan(size: int = 5 * CHUNK_BYTES, fill: int = 7) -> Any:
@@ -91,7 +132,7 @@ def test_cases_flow_by_day_and_their_files_by_night(world: World, hands: Hands) 
     village, town = world.enrol("village", VILLAGE), world.enrol("town", TOWN)
     world.run(5)
     write_lanes(village.directory, NIGHT)
-    world.loops["village"].lane.follow(village.directory)
+    world.loops["village"].lanes.follow(village.directory)
     case = entered(village, scan())
     world.run(40)
     attachments: Any = village.status()["attachments"]
@@ -113,12 +154,12 @@ def test_outside_its_window_a_device_asks_for_no_attachment_but_for_documents(wo
     case = entered(village, scan())
     world.run(20)
     other = world.enrol("other", VILLAGE)  # a second machine of the office loads its scope
-    world.loops["other"].lane.use(NIGHT)
+    world.loops["other"].lanes.use(NIGHT)
     world.run(40)
     status: Any = other.status()
     assert status["versions"]["catalogue"] and status["versions"]["calendar"]
     assert len(other.service.show(case)["missing_files"]) == 1 and status["attachments"]["missing_here"]
-    world.loops["other"].lane.use(replace(NIGHT, window=None))
+    world.loops["other"].lanes.use(OfficeLanes())
     world.run(20)
     assert other.service.show(case)["missing_files"] == []
 
@@ -126,16 +167,16 @@ def test_outside_its_window_a_device_asks_for_no_attachment_but_for_documents(wo
 def test_a_rate_holds_for_both_directions_together(world: World, hands: Hands) -> None:
     village = world.enrol("village", VILLAGE)
     world.run(5)
-    world.loops["village"].lane.use(LaneSettings(2_000))
+    lanes = world.loops["village"].lanes
+    lanes.use(OfficeLanes().changed(Lane.ATTACHMENTS, bytes_per_s=2_000))
     spent: list[int] = []
-    lane = world.loops["village"].lane
-    spend = lane.spend
+    spend = lanes.spend
 
-    def counting(size: int, mono_ms: int) -> None:
-        spent.append(size)
-        spend(size, mono_ms)
+    def counting(lane: Lane, size: int, mono_ms: int) -> None:
+        spent.extend([size] if lane == Lane.ATTACHMENTS else [])
+        spend(lane, size, mono_ms)
 
-    lane.spend = counting  # type: ignore[method-assign]
+    lanes.spend = counting  # type: ignore[method-assign]
     case = entered(village, scan())
     begun = hands.mono_ms
     for _ in range(60):
@@ -147,6 +188,25 @@ def test_a_rate_holds_for_both_directions_together(world: World, hands: Hands) -
     assert village.service.show(case)["unsent_files"] == []
 
 
-def test_the_lane_of_a_tool_without_settings_is_open(hands: Hands) -> None:
-    clock: Clock = hands.clock()
-    assert AttachmentLane(clock).ready(0) and AttachmentLane(clock).bucket.pieces() == 4
+def test_reference_data_waits_for_its_window_and_the_roster_does_not(world: World, hands: Hands) -> None:
+    world.enrol("village", VILLAGE)
+    lanes = world.loops["village"].lanes
+    lanes.use(OfficeLanes().changed(Lane.REFERENCE, window=window_of("22:00-06:00")))
+    world.run(20)
+    status: Any = world.nodes["village"].status()
+    assert status["versions"]["roster"] and not status["versions"]["catalogue"]
+    hands.forward(13 * 3_600_000)
+    world.run(80)
+    status = world.nodes["village"].status()
+    assert status["versions"]["catalogue"] and status["versions"]["calendar"]
+
+
+def test_without_settings_nothing_is_limited(hands: Hands) -> None:
+    lanes = Lanes(hands.clock())
+    assert all(lanes.ready(lane, 0) for lane in Lane) and lanes.pieces(Lane.ATTACHMENTS) == 4
+
+
+def test_a_rate_makes_batches_small(hands: Hands) -> None:
+    """One large envelope would be a debt of minutes."""
+    lanes = Lanes(hands.clock(), OfficeLanes().changed(Lane.OPS, bytes_per_s=500))
+    assert lanes.batch(Lane.OPS) == 4_000 and lanes.batch(Lane.URGENT) == 16_000

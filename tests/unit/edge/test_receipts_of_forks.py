@@ -11,7 +11,7 @@ from edge.main import Node
 from edge.service import Application
 from edge.staff import Actor
 from edge.sync.intake import Intake
-from protocol.link import StreamArrived
+from protocol.events import StreamArrived
 from protocol.messages import STREAM_RECEIPT
 from protocol.op import Draft, Op, sign_op
 from protocol.receipt import AcceptedRun, Receipt, sign_receipt

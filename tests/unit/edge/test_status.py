@@ -42,8 +42,8 @@ def test_backlog_by_state(village: Node) -> None:
     for _ in range(3):
         village.service.accept(CHIEF, Application("JF-1", "张三", GOOD_ID))
     with village.store.write() as tx:
-        outbox.offered(tx, 1, 2, now_ms=NOW_MS)
-        outbox.offered(tx, 1, 1, now_ms=NOW_MS)
+        outbox.offered(tx, [1, 2], now_ms=NOW_MS)
+        outbox.offered(tx, [1], now_ms=NOW_MS)
         entries = outbox.entries(tx, ["pending", "offered"])
     assert [(entry.seq, entry.state, entry.offers) for entry in entries] == [
         (1, "offered", 2),

@@ -10,7 +10,7 @@ from edge.main import Node
 from edge.service import Application
 from edge.staff import Actor
 from edge.sync.intake import Intake
-from protocol.link import StreamArrived
+from protocol.events import StreamArrived
 from protocol.messages import STREAM_OP
 from tests.unit.edge.county import GOOD_ID, carry
 
@@ -24,7 +24,9 @@ def stored(node: Node) -> dict[bytes, bytes]:
 
 
 def offered(node: Node) -> list[bytes]:
-    return [blob for _pos, blob in relay.Carried(node.store).offers(0, bytes_max=10**6, count_max=100)]
+    return [
+        blob for _pos, blob in relay.Carried(node.store, node.clock.now_ms).offers(0, bytes_max=10**6, count_max=100)
+    ]
 
 
 def take_up(node: Node, missing: list[bytes]) -> None:

@@ -11,7 +11,8 @@ import pytest
 from hub import admission, sync_loop
 from hub.admission import CALL_MAX, CALL_MS, INSIDE_OPS, SILENT_MS, URGENT_OPS, Door
 from hub.refusals import Refusal
-from protocol.link import HEARTBEAT_MS, WelcomeArrived
+from protocol.events import WelcomeArrived
+from protocol.link import HEARTBEAT_MS
 from protocol.roster import Device
 from tests.unit.hub.hub_support import FAR, NEIGHBOUR, VILLAGE
 from tests.unit.hub.test_hub_loop import Stage

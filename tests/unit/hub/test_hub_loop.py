@@ -25,17 +25,11 @@ from protocol import chunks, topics
 from protocol.carriers.inbox import Counters
 from protocol.enrol import JoinRequest, open_answer, seal_request
 from protocol.envelope import open_envelope
-from protocol.link import (
-    ChunkArrived,
-    DocumentsOffered,
-    EdgeLink,
-    Event,
-    HelloState,
-    ProblemArrived,
-    StreamArrived,
-    WelcomeArrived,
-)
+from protocol.events import ChunkArrived, DocumentsOffered, Event, ProblemArrived, StreamArrived, WelcomeArrived
+from protocol.lanes import EXPRESS, REST, Lane
+from protocol.link import EdgeLink, HelloState
 from protocol.messages import STREAM_OP, STREAM_RECEIPT
+from protocol.offers import within
 from protocol.op import Op
 from protocol.receipt import open_receipt
 from protocol.roster import REVOKED
@@ -114,18 +108,30 @@ class Far:
         self.lacks: dict[bytes, int] = {}
         self.pieces: dict[bytes, dict[int, bytes]] = {}
         self.urgent = False
+        self.express: set[int] = set()  # numbers of ops of urgent cases
 
     def hello(self) -> HelloState:
         head = max(self.outbox, default=0)
         pending = len(self.outbox) - len(self.settled)
         return HelloState("test", self.documents, self.epoch, self.pos, head, {"pending": pending}, self.urgent)
 
-    def offers(self, after: int, *, bytes_max: int, count_max: int) -> list[tuple[int, bytes]]:
-        rows = [(seq, op.blob) for seq, op in sorted(self.outbox.items()) if seq > after and seq not in self.settled]
-        return rows[: min(count_max, 20)]
+    def offers(self, after: int, *, bytes_max: int, count_max: int, rank: int | None = None) -> list[tuple[int, bytes]]:
+        rows = [(seq, self.outbox[seq].blob) for seq in self.left(rank) if seq > after]
+        return within(rows[:count_max], bytes_max)
 
-    def lowest_unsettled(self) -> int | None:
-        return min((seq for seq in self.outbox if seq not in self.settled), default=None)
+    def lowest_unsettled(self, rank: int | None = None) -> int | None:
+        return next(iter(self.left(rank)), None)
+
+    def more(self, after: int, rank: int | None = None) -> bool:
+        return any(seq > after for seq in self.left(rank))
+
+    def left(self, rank: int | None) -> list[int]:
+        """Unsettled numbers of this rank."""
+        ranks = {seq: EXPRESS if seq in self.express else REST for seq in self.outbox}
+        return sorted(seq for seq in ranks.keys() - self.settled.keys() if rank in (None, ranks[seq]))
+
+    def lane_of(self, sha256: bytes) -> Lane:
+        return Lane.ATTACHMENTS
 
     def wants(self) -> list[tuple[bytes, list[list[int]]]]:
         wants = []

@@ -1,20 +1,19 @@
-"""The lane of attachments: windows, rates, and an op that is not delayed by them on a thin line. Virtual time."""
+"""Windows, rates and what each lane allows; how the settings of an office act on a link. Virtual time."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from protocol import chunks
-from protocol.envelope import open_envelope
 from protocol.errors import InputError
-from protocol.lanes import Bucket, Window, window_of
-from protocol.link import AckArrived, ChunkArrived, EdgeLink, OpsArrived
+from protocol.gates import Bucket, Window, rate_of, window_of
+from protocol.lanes import TABLE, Lane, LaneSettings, Unlimited, lane_of_document
+from protocol.link import EdgeLink
 from protocol.messages import Want
-from tests.unit.protocol.test_link import ROSTER, World
-from tests.vectors.protocol_county import HUB
+from tests.unit.protocol.thin_line import ThinLine
 
 MIDNIGHT_MS = 1_767_542_400_000  # 2026-01-05 00:00 in the county
 HOUR_MS = 3_600_000
@@ -53,6 +52,59 @@ def test_a_rate_holds_over_time(rate: int) -> None:
     assert rate * 600 <= sent + rate and sent <= rate * 601 + chunks.CHUNK_BYTES
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("20kB/s", 20_000),
+        ("2000", 2_000),
+        ("1.5MB/s", 1_500_000),
+        ("500 B/s", 500),
+        ("none", 0),
+        ("0", 0),
+        ("8 kb", 8_000),
+    ],
+)
+def test_rates_as_people_write_them(text: str, rate: int) -> None:
+    assert rate_of(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "fast", "-1", "20kB/min", "1e3", "12345678901", "２０kB/s"])
+def test_what_is_no_rate(text: str) -> None:
+    with pytest.raises(InputError):
+        rate_of(text)
+
+
+@pytest.mark.parametrize(
+    ("lane", "wrong"),
+    [
+        (Lane.URGENT, {"bytes_per_s": 5_000}),
+        (Lane.URGENT, {"window": window_of("22:00-06:00")}),
+        (Lane.URGENT, {"batch": 1_000}),
+        (Lane.OPS, {"bytes_per_s": 499}),
+        (Lane.OPS, {"window": window_of("22:00-06:00")}),
+        (Lane.OPS, {"batch": 60_001}),
+        (Lane.REFERENCE, {"bytes_per_s": -1}),
+        (Lane.REFERENCE, {"batch": 1}),
+        (Lane.ATTACHMENTS, {"bytes_per_s": 10**10}),
+    ],
+)
+def test_what_a_lane_does_not_allow_is_said(lane: Lane, wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        LaneSettings(lane, **wrong)
+    assert lane in caught.value.text and lane in caught.value.text_zh
+
+
+def test_the_least_and_the_most_of_each_lane_are_allowed() -> None:
+    for lane, rule in TABLE.items():
+        for batch in (rule.batch_min, rule.batch_max):
+            assert LaneSettings(lane, rule.rate_min or 0, batch=batch).batch_bytes == batch
+        assert LaneSettings(lane).batch_bytes == rule.batch
+
+
+def test_the_roster_waits_for_no_window() -> None:
+    assert lane_of_document("roster") == Lane.URGENT and lane_of_document("catalogue") == Lane.REFERENCE
+
+
 def test_time_that_stands_or_goes_back_gives_nothing() -> None:
     bucket = Bucket(1_000)
     bucket.spend(5_000, 10_000)
@@ -60,90 +112,53 @@ def test_time_that_stands_or_goes_back_gives_nothing() -> None:
 
 
 @dataclass
-class Gate:
-    """A lane as a device has it, with its wall clock beside the world's."""
+class Night(Unlimited):
+    """Attachments in a window alone, with a wall clock beside the world's."""
 
-    bucket: Bucket
-    window: Window | None = None
-    wall_ms: int = MIDNIGHT_MS + 12 * HOUR_MS
+    window: Window
+    wall_ms: int
 
-    def is_open(self, mono_ms: int) -> bool:
-        return self.window is None or self.window.holds(self.wall_ms + mono_ms)
+    def is_open(self, lane: Lane, mono_ms: int) -> bool:
+        return lane != Lane.ATTACHMENTS or self.window.holds(self.wall_ms + mono_ms)
 
-    def ready(self, mono_ms: int) -> bool:
-        return self.is_open(mono_ms) and self.bucket.ready(mono_ms)
-
-    def spend(self, size: int, mono_ms: int) -> None:
-        self.bucket.spend(size, mono_ms)
+    def ready(self, lane: Lane, mono_ms: int) -> bool:
+        return self.is_open(lane, mono_ms)
 
 
-class ThinLine(World):
-    """Upward `line_bytes_per_s`, first in first out, as a carrier's queue on a modem is. The hub lacks a large scan."""
+class Metered(Unlimited):
+    """Attachments at a rate, in both directions together."""
 
-    def __init__(self, gate: Gate, line_bytes_per_s: int) -> None:
-        super().__init__(1)
-        self.gate, self.rate, self.credit = gate, line_bytes_per_s, 0.0
-        self.scan = random.Random(5).randbytes(30 * chunks.CHUNK_BYTES)
-        self.edge_store.files[b"s" * 32] = self.scan
-        self.hub_store.wanted = (b"s" * 32, len(self.scan))
-        self.op_at: int | None = None
-        self.sent = self.pieces = 0
+    def __init__(self, bytes_per_s: int) -> None:
+        self.bucket = Bucket(bytes_per_s)
 
-    def step(self) -> None:
-        self.now += 250
-        self.credit = self.credit + self.rate / 4 if self.up else 0.0
-        while self.up and self.credit >= len(self.up[0]):
-            self.credit -= len(self.up[0])
-            self.arrive(self.up.pop(0))
-        arrived, self.down = self.down, []
-        for payload in arrived:
-            self.at_edge(payload)
-        envelopes = self.edge.poll(self.now, self.edge_store, lane=self.gate)
-        self.sent += sum(map(len, envelopes))
-        self.up.extend(envelopes)
-        self.down.extend(self.hub.poll(self.now, self.hub_store))
+    def ready(self, lane: Lane, mono_ms: int) -> bool:
+        return lane != Lane.ATTACHMENTS or self.bucket.ready(mono_ms)
 
-    def arrive(self, payload: bytes) -> None:
-        for event in self.hub.receive(open_envelope(payload, keys=HUB, speaker=ROSTER.speaker), self.now):
-            if isinstance(event, OpsArrived) and self.op_at is None:
-                self.op_at = self.now
-            elif isinstance(event, ChunkArrived):
-                self.pieces += 1
-                self.hub_store.parts[event.chunk.index] = event.chunk.data
-            else:
-                assert not isinstance(event, AckArrived)
-
-    def run(self, seconds: int) -> None:
-        for _ in range(seconds * 4):
-            self.step()
+    def spend(self, lane: Lane, size: int, mono_ms: int) -> None:
+        if lane == Lane.ATTACHMENTS:
+            self.bucket.spend(size, mono_ms)
 
 
-def test_an_attachment_never_delays_an_op() -> None:
-    """On a line of 5 kB/s an op that comes in the middle of a scan waits for one piece, not for the scan."""
-    world = ThinLine(Gate(Bucket(4_000)), 5_000)
-    worst = 0
-    for _ in range(20):
-        world.run(7)
-        begun, world.op_at = world.now, None
-        position = max(world.edge_store.ops, default=0) + 1
-        world.edge_store.ops[position] = random.Random(position).randbytes(600)
-        while world.op_at is None:
-            world.step()
-        worst = max(worst, world.op_at - begun)
-        world.edge_store.settled.add(position)
-    assert worst <= 1000 * (chunks.CHUNK_BYTES + 2_000) / 5_000 + 1_000
-    assert 12 <= len(world.hub_store.parts) == world.pieces  # meanwhile the scan went on, each piece once
+def test_a_rate_of_attachments_slows_them_and_no_op() -> None:
+    world = ThinLine(rate=1_000_000, round_trip_ms=100, gates=Metered(2_000))
+    world.photo(20 * chunks.CHUNK_BYTES, up=True)
+    for number in range(1, 101):
+        world.enter(number)
+    world.run_s(120)
+    assert world.edge_store.settled == set(range(1, 101))
+    assert len(world.hub_store.parts) in (8, 9)  # 121 s of 2,000 bytes, and a debt of less than one piece
 
 
 def test_outside_its_window_nothing_is_served_and_little_is_asked() -> None:
-    gate = Gate(Bucket(0), window_of("22:00-06:00"), wall_ms=MIDNIGHT_MS + 21 * HOUR_MS)
-    world = ThinLine(gate, 1_000_000)
+    gates = Night(Window(22 * 60, 6 * 60), wall_ms=MIDNIGHT_MS + 21 * HOUR_MS)
+    world = ThinLine(rate=1_000_000, round_trip_ms=100, gates=gates)
+    count = world.photo(30 * chunks.CHUNK_BYTES, up=True)
     asked = count_wants(world, 3_000)
-    assert world.hub_store.parts == {} and world.sent < 60_000  # greetings alone
+    assert world.hub_store.parts == {} and world.way_up.carried < 60_000  # greetings alone
     assert asked <= 3_000 // 120 + 8
-    gate.wall_ms += HOUR_MS
-    world.run(180)
-    assert b"".join(world.hub_store.parts[index] for index in range(30)) == world.scan
+    gates.wall_ms += HOUR_MS
+    world.run_s(180)
+    assert len(world.hub_store.parts) == count
 
 
 def count_wants(world: ThinLine, seconds: int) -> int:
@@ -157,5 +172,5 @@ def count_wants(world: ThinLine, seconds: int) -> int:
         return receive(opened, mono_ms)
 
     inner.receive = counting  # type: ignore[method-assign]
-    world.run(seconds)
+    world.run_s(seconds)
     return seen

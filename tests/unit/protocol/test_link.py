@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from protocol import chunks, link
+from protocol import chunks, events, link
 from protocol.envelope import open_envelope
+from protocol.lanes import EXPRESS, REST, Lane
 from protocol.link import EdgeLink, HelloState, HubLink
 from protocol.messages import Hello, Stream, Welcome
+from protocol.offers import within
 from tests.vectors.protocol_county import HUB, VILLAGE, device, roster
 
 EPOCH = b"epoch--1"
@@ -22,7 +24,8 @@ ROSTER = roster()
 
 @dataclass
 class EdgeStore:
-    """What the device has on disk. ops: position -> blob; settled: positions with a receipt."""
+    """What the device has on disk. ops: position -> blob; settled: positions with a receipt; express: those of urgent
+    cases; documents: hashes of contents that are reference data."""
 
     ops: dict[int, bytes] = field(default_factory=dict)
     settled: set[int] = field(default_factory=set)
@@ -32,24 +35,31 @@ class EdgeStore:
     parts: dict[int, bytes] = field(default_factory=dict)
     wanted: tuple[bytes, int] | None = None
     files: dict[bytes, bytes] = field(default_factory=dict)
+    express: set[int] = field(default_factory=set)
+    documents: set[bytes] = field(default_factory=set)
 
     def hello(self) -> HelloState:
         return HelloState("test", {}, self.epoch, self.pos, len(self.ops), {}, False)
 
-    def offers(self, after: int, *, bytes_max: int, count_max: int) -> list[tuple[int, bytes]]:
-        out: list[tuple[int, bytes]] = []
-        size = 0
-        for position in sorted(self.ops):
-            if position > after and position not in self.settled:
-                size += len(self.ops[position])
-                if out and (size > bytes_max or len(out) >= count_max):
-                    break
-                out.append((position, self.ops[position]))
-        return out
+    def offers(self, after: int, *, bytes_max: int, count_max: int, rank: int | None = None) -> list[tuple[int, bytes]]:
+        left = [(position, self.ops[position]) for position in self.left(rank) if position > after]
+        return within(left[:count_max], bytes_max)
 
-    def lowest_unsettled(self) -> int | None:
-        left = set(self.ops) - self.settled
-        return min(left) if left else None
+    def lowest_unsettled(self, rank: int | None = None) -> int | None:
+        return next(iter(self.left(rank)), None)
+
+    def more(self, after: int, rank: int | None = None) -> bool:
+        return any(position > after for position in self.left(rank))
+
+    def left(self, rank: int | None) -> list[int]:
+        """Unsettled positions of this rank."""
+        if rank not in (None, REST) and not self.express:
+            return []
+        left = sorted(self.ops.keys() - self.settled)
+        return [at for at in left if rank is None or rank == (EXPRESS if at in self.express else REST)]
+
+    def lane_of(self, sha256: bytes) -> Lane:
+        return Lane.REFERENCE if sha256 in self.documents else Lane.ATTACHMENTS
 
     def wants(self) -> list[tuple[bytes, list[list[int]]]]:
         if self.wanted is None:
@@ -74,8 +84,11 @@ class HubStore(EdgeStore):
         return Welcome(hello.session, 1, EPOCH, len(self.held), b"", [], 0, "active", b"")
 
     def stream(self, after: int, *, bytes_max: int, count_max: int) -> Stream | None:
-        rows = self.rows[after : after + 40]
+        rows = [row for _at, row in within(list(enumerate(self.rows[after : after + 40])), bytes_max)]
         return Stream(EPOCH, after + 1, after + len(rows), [[2, row] for row in rows]) if rows else None
+
+    def ahead(self, after: int, *, bytes_max: int) -> tuple[int, list[bytes]]:
+        return len(self.rows), [row for row in self.rows[after:] if row.startswith(b"urgent")]
 
 
 class World:
@@ -119,26 +132,27 @@ class World:
     def at_hub(self, payload: bytes) -> None:
         opened = open_envelope(payload, keys=HUB, speaker=ROSTER.speaker)
         for event in self.hub.receive(opened, self.now):
-            if isinstance(event, link.OpsArrived):
+            if isinstance(event, events.OpsArrived):
                 for blob in event.blobs:
                     if blob not in self.hub_store.held:
                         self.hub_store.held.append(blob)
                     self.hub_store.rows.append(blob)  # the receipt, again for a repeat
-            elif isinstance(event, link.ChunkArrived):
+            elif isinstance(event, events.ChunkArrived):
                 self.hub_store.parts[event.chunk.index] = event.chunk.data
 
     def at_edge(self, payload: bytes) -> None:
         opened = open_envelope(payload, keys=VILLAGE, speaker=ROSTER.speaker)
         for event in self.edge.receive(opened, self.now):
-            if isinstance(event, link.StreamArrived):
+            if isinstance(event, events.StreamArrived):
                 store = self.edge_store
-                assert event.first == (store.pos if store.epoch == event.epoch else 0) + 1
-                for _, blob in event.items:
+                known = store.pos + 1 - event.first if store.epoch == event.epoch else 0
+                assert known >= 0  # a batch sent again may begin before our place: repeats, never a gap
+                for _, blob in event.items[known:]:
                     store.got.append(blob)
                     store.settled |= {position for position, op in store.ops.items() if op == blob}
                 store.epoch, store.pos = event.epoch, event.last
                 self.edge.stream_committed(event.epoch, event.last)
-            elif isinstance(event, link.ChunkArrived):
+            elif isinstance(event, events.ChunkArrived):
                 self.edge_store.parts[event.chunk.index] = event.chunk.data
 
     def run(self, steps: int) -> None:

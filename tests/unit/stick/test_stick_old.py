@@ -27,7 +27,7 @@ from hub.stick import answer as hub_answer
 from hub.stick import taking as hub_taking
 from protocol.carriers.bundle import read_bundle, write_bundle
 from protocol.carriers.stick import BundleNotForUs
-from protocol.link import StreamArrived
+from protocol.events import StreamArrived
 from protocol.roster import ACTIVE, FROZEN
 from protocol.trust import HubCertificate, sign_certificate
 from tests.unit.edge.county import seeds
