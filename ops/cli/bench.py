@@ -53,6 +53,7 @@ def drain(
     from ops.bench.drain.run import MACHINES_MAX, OPS_MAX
     from ops.bench.drain.run import drain as play
     from ops.bench.drain.summary import text
+    from ops.demo.processes import DemoFailed
     from protocol.errors import InputError
 
     if offices > MACHINES_MAX or ops > OPS_MAX:
@@ -61,7 +62,11 @@ def drain(
             f"单机最多模拟 {MACHINES_MAX} 个机构、每机构 {OPS_MAX} 条。",
         )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(output.FAILED))  # the processes end with us
-    found = play(offices=offices, ops=ops, broker=broker, directory=directory, timeout_s=timeout, say=_say)
+    try:
+        found = play(offices=offices, ops=ops, broker=broker, directory=directory, timeout_s=timeout, say=_say)
+    except DemoFailed as error:
+        output.say_failure("drain_failed", str(error), as_json=as_json, exit_code=output.FAILED)
+        raise typer.Exit(output.FAILED) from error
     output.show(found, as_json=as_json, text=lambda: text(found))
     store = found["store"]
     raise typer.Exit(output.OK if found["finished"] and not store["lost"] and not store["doubled"] else output.FAILED)

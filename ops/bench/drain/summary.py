@@ -88,6 +88,9 @@ def summary(
             "cpu_s": hub_cpu,
             "cpu_share": hub_cpu / whole_s if hub_cpu is not None and whole_s else None,
             "cpu_us_per_op": hub_cpu / settled * 1e6 if hub_cpu is not None and settled else None,
+            "cpu_share_of_bound": (
+                (raw["verify_cpu_us"] + raw["store_cpu_us"]) * settled / hub_cpu / 1e6 if hub_cpu else None
+            ),
         },
         "broker_process": {**_memory(gauges["broker"]), "cpu_s": gauges["broker"].cpu},
         "devices_cpu_s": sum(gauge.cpu or 0.0 for name, gauge in gauges.items() if name.startswith("devices")),
@@ -111,7 +114,8 @@ def text(found: dict[str, Any]) -> str:
     lines = [
         f"{found['machines']} machines of {found['offices']} offices, {found['ops_each']} ops each, broker {found['broker']}",
         f"all receipts at their machines after {found['all_receipts_s']:.1f} s: {found['ops_per_s']:.0f} ops/s, "
-        f"{found['share_of_bound']:.2f} of what signatures and storing alone allow on a core"
+        f"{found['share_of_bound']:.2f} of what signatures and storing alone allow on a core by the clock, "
+        f"{_number(found['hub']['cpu_share_of_bound'], 2)} in CPU time"
         if found["finished"]
         else f"time ran out: {found['settled']} ops have receipts",
         f"stored {store['stored']}, lost {store['lost']}, doubled {store['doubled']}, refused {store['refused']}, "
