@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from conflict.ledger.errors import AlreadyRunning, StoreDamaged, StoreForeign
+from conflict.ledger.rights import keep_private
 from conflict.ledger.store import Store, daemon_lock, open_store
 from conflict.ledger.views import find, view_rows
 from edge import incarnation, memory, outbox, purge
@@ -25,7 +26,7 @@ from edge.branch.schema import COMPONENT as BRANCH
 from edge.clock import Clock
 from edge.config import JOINED, RENEWING, STORE_NAME, Config, read_config
 from edge.errors import NeedsCode, NotANode
-from edge.identity import read_account, read_card, read_keys
+from edge.identity import ACCOUNT_NAME, KEYS_NAME, read_account, read_card, read_keys
 from edge.lanes import read_lanes
 from edge.reference import Reference
 from edge.schema import COMPONENT
@@ -252,13 +253,14 @@ def _unsettled(node: Node) -> int:
 
 
 def run(node: Node, stop: threading.Event, *, ready: Callable[[], None] = lambda: None) -> None:
-    """The daemon: synchronise until `stop` is set (SIGTERM sets it, see ops/). Raises AlreadyRunning.
+    """The daemon: synchronise until `stop` is set (SIGTERM sets it, see ops/). Raises AlreadyRunning, StoreUnsafe.
 
     Args:    ready: called once it is the only daemon here.
 
     Where the county shows that this device's name has another history, it goes on under new keys by itself.
     """
     with daemon_lock(node.directory):
+        keep_private(node.directory / name for name in (KEYS_NAME, ACCOUNT_NAME, STORE_NAME))
         log.info("device %s of office %s is running", node.config.incarnation, node.config.office)
         ready()
         while not stop.is_set():

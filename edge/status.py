@@ -72,7 +72,7 @@ def status(node: Node) -> dict[str, Any]:
                 **node.reference.versions(tx),
                 "roster_issued": county_time(roster.issued_ms) if roster.version else None,
             },
-            "banners": banners(tx, node.clock) + _password_banner(node),
+            "banners": _disk_banner(node) + banners(tx, node.clock) + _password_banner(node),
         }
 
 
@@ -161,6 +161,17 @@ def _loading(tx: Connection) -> dict[str, Any]:
     position, end = memory.loading(tx)
     cases = tx.execute(select(func.count()).select_from(views)).scalar_one()
     return {"position": position, "of": end, "cases": cases, "complete": position >= end}
+
+
+def _disk_banner(node: Node) -> list[dict[str, str]]:
+    if not node.store.short_of_room():
+        return []
+    text = (
+        "The disk of this computer is full: nothing new can be saved or received. Free some space (old logs, old backups; "
+        "never files named *.db*); work goes on by itself."
+    )
+    text_zh = "本机磁盘已满，暂时不能保存新办件，也收不到新内容。请清理旧日志、旧备份（名称含 .db 的文件不要动），清出空间后自动恢复。"
+    return [_banner("disk_full", text, text_zh)]
 
 
 def _renewal_banner(tx: Connection) -> list[dict[str, str]]:

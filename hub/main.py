@@ -16,10 +16,11 @@ from functools import partial
 from pathlib import Path
 
 from conflict.ledger.errors import StoreUnreachable
+from conflict.ledger.rights import keep_private
 from conflict.ledger.store import daemon_lock
 from hub import lineage, state
 from hub.clock import CountyClock
-from hub.config import read_secret
+from hub.config import BLIND_KEY_NAME, HUB_KEY_NAME, ROOT_KEY_NAME, STORE_NAME, read_secret
 from hub.documents import Shelf
 from hub.init import HUB_PASSWORD_NAME, open_county, settle_restored
 from hub.intake import Intake
@@ -31,6 +32,7 @@ from protocol.schedule import delays_s
 from protocol.trust import Trust
 
 CA_NAME = "broker-ca.pem"  # of a broker whose certificate comes from an authority of the county's own, as at an edge
+PRIVATE_NAMES = (ROOT_KEY_NAME, HUB_KEY_NAME, BLIND_KEY_NAME, HUB_PASSWORD_NAME, STORE_NAME)
 JOIN_S = 15.0  # what the gateway's thread gets to end a call under way
 DATABASE_LOOK_S = 2.0  # between two looks at a database server that does not answer at the start
 
@@ -55,6 +57,7 @@ def run_hub(
     A database server that does not answer is waited for: after a power cut it may come up later than the hub.
     """
     with daemon_lock(directory):
+        keep_private(directory / name for name in PRIVATE_NAMES)
         while not stop.is_set():
             try:
                 _serve(directory, stop, now_ms=now_ms, mono_ms=mono_ms, broker=broker, ready=ready, comparer=comparer)

@@ -13,6 +13,14 @@ from ops.cli.office import edge_clock
 from ops.clock import local_text
 from ops.nodes import Node
 
+DISK_FULL = {
+    "code": "disk_full",
+    "text": "The disk of the hub is full: nothing is taken from the offices, which keep it and offer it again. Free some space "
+    "(old logs, old backups; never files named *.db*); work goes on by itself.",
+    "text_zh": "县中心磁盘已满，暂时不能接收各机构的内容；内容都保留在各机构，会自动重发。"
+    "请清理旧日志、旧备份（名称含 .db 的文件不要动），清出空间后自动恢复。",
+}
+
 
 def node_status(node: Node) -> dict[str, Any]:
     """kind, office, county, device, pending, waiting, refused (numbers of ops), refusals (list with reasons),
@@ -39,6 +47,7 @@ def _hub(node: Node) -> dict[str, Any]:
         with county.store.read() as tx:
             files = file_totals(tx)
         devices, refused, summary = list_nodes(county), list_refusals(county), overview(county)
+        full = county.store.short_of_room()
     finally:
         county.store.close()
     contacts = [one["last_contact_ms"] for one in devices if one["last_contact_ms"] is not None]
@@ -68,4 +77,5 @@ def _hub(node: Node) -> dict[str, Any]:
         "notices": summary["notices"],
         "held": summary["held"],
         "attachments": files,
+        "banners": [DISK_FULL] if full else [],
     }

@@ -33,6 +33,11 @@ class Ballast:
         except FileNotFoundError:
             return False
 
+    def lacks_room(self) -> bool:
+        """True while the disk has less free space than work needs, the reserve included if it was given up."""
+        wanted = MARGIN_BYTES if self.present() else self.size + MARGIN_BYTES
+        return shutil.disk_usage(self.path.parent).free < wanted
+
     def release(self) -> None:
         """Give the room back to the disk."""
         self.path.unlink(missing_ok=True)

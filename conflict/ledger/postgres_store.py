@@ -88,6 +88,10 @@ class PostgresStore(Store):
             "PostgreSQL 数据库请使用 pg_dump 备份，见存储手册。",
         )
 
+    def short_of_room(self) -> bool:
+        """The server's disk is its own; a full one shows as StoreFull."""
+        return False
+
     def data_version(self) -> int:
         with self.read() as tx:
             return postgres.data_version(tx)

@@ -122,6 +122,9 @@ class SqliteStore(Store):
         with _translated(target), closing(sqlite.connect(self.path, writer=False)) as connection:
             sqlite.copy(connection, target)
 
+    def short_of_room(self) -> bool:
+        return self._ballast.lacks_room()
+
     def data_version(self) -> int:
         with _translated(self.path), self._watch_lock:
             return int(self._watch.execute("PRAGMA data_version").fetchone()[0])

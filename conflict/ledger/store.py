@@ -1,6 +1,7 @@
 """The store: the one place where a database of Liandong is opened, with safe settings and one writer at a time.
 
-For: `open_store`, and on the store `read`, `write`, `check`, `backup_to`, `data_version`, `ensure`.
+For: `open_store`, and on the store `read`, `write`, `check`, `backup_to`, `data_version`, `short_of_room`,
+`ensure`.
 May not: know what the tables mean. append.py, views.py and the others take the `tx` given here and never commit.
 Manual: docs/operating/storage.md.  Decisions: docs/decisions/0040 to 0044.
 """
@@ -58,6 +59,10 @@ class Store(ABC):
 
         Raises:  InputError on PostgreSQL, whose operator uses pg_dump; StoreFull, StoreDamaged.
         """
+
+    @abstractmethod
+    def short_of_room(self) -> bool:
+        """Whether the disk under the store has no room for ordinary work: the next write is refused, or one soon. 20 µs."""
 
     @abstractmethod
     def data_version(self) -> int:

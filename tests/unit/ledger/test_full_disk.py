@@ -154,3 +154,17 @@ def test_reserve_is_real_blocks_and_needs_a_margin(tmp_path: Path, monkeypatch: 
 def test_room_is_not_short_here(tmp_path: Path) -> None:
     assert not room_is_short(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_before_and_after_the_refusal(small_disk: Path) -> None:
+    """What the banner of `node status` asks."""
+    with open_store(small_disk / "node.db", create=True) as store:
+        assert not store.short_of_room()
+        filler = fill(small_disk)
+        assert store.short_of_room()
+        with pytest.raises(errors.StoreFull):
+            for number in range(100):
+                save(store, f"try {number}", 100_000)
+        assert store.short_of_room()
+        filler.unlink()
+        assert not store.short_of_room()

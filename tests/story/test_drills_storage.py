@@ -1,0 +1,217 @@
+"""The storage drills of docs/operating/drills.md, 6 to 8, by real daemons: full, read-only, cut and damaged stores, unsafe places.
+
+What a person at the desk reads is compared with the manual, word for word.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.chaos.syscalls import why_not
+from tests.story.test_drills import Watched, banners, notices
+from tests.support.cli import Answer, daemon
+from tests.support.process import ROOT, python_env
+
+pytestmark = pytest.mark.timeout(280)
+FULL, CUT, STILL = (f"4202221072{number:02}" for number in (8, 9, 10))
+MANUALS = [ROOT / "docs" / "operating" / part / "drills.md" for part in (".", "zh-CN")]
+CHINESE = {"LC_ALL": "zh_CN.UTF-8"}
+PAGE = 4_096
+
+
+@contextmanager
+def small_disk(place: Path, size: str) -> Iterator[None]:
+    """A file system of its own at `place`. Skips the test where nothing may be mounted."""
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True)
+    if made.returncode:
+        pytest.skip("a small disk cannot be mounted here (needs root): full and read-only disks of daemons not checked")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def remount(place: Path, how: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take all the room there is."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(65_536))
+        except OSError:
+            return filler
+
+
+def said(answer: Answer, code: str) -> None:
+    """It was refused with `code`, and both manuals have the sentence that the person reads."""
+    assert (answer.status, answer["error"]["code"]) == (1, code)
+    for manual in MANUALS:
+        assert answer["error"]["message"] in manual.read_text("utf-8"), (manual, answer["error"]["message"])
+
+
+def shown(status: Any, code: str) -> None:
+    """`node status` has this banner, with the sentence of both manuals."""
+    text = next(one["text_zh"] for one in status["banners"] if one["code"] == code)
+    assert all(text in manual.read_text("utf-8") for manual in MANUALS), text
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with Watched(tmp_path_factory.mktemp("storage")) as made:
+        made.start("broker")
+        made.start("hub")
+        yield made
+
+
+def test_a_full_disk_at_an_office_is_said_and_work_goes_on_when_there_is_room(town: Watched) -> None:
+    """Drill 6, and a read-only disk of drill 7. The daemon runs through the full disk."""
+    with small_disk(town.room / FULL, "24m"):
+        disk = town.room / FULL
+        town.join(FULL)
+        running = town.start(FULL)
+        try:
+            first = town.accept(FULL)["case"]
+            filler = fill(disk)
+            said(town.accept(FULL, env=CHINESE, check=False), "store_full")
+            shown(town.status(FULL), "disk_full")
+            assert [one["case"] for one in town.case(FULL, "list")["cases"]] == [first]
+            filler.unlink()
+            second = town.accept(FULL)["case"]
+            town.wait("both cases are at the county", lambda: {first, second} <= set(town.digests("hub")))
+            town.wait("every receipt is here", lambda: town.settled(FULL))
+            assert running.alive and "disk_full" not in banners(town, FULL)
+        finally:
+            assert running.terminate() == 0
+        remount(disk, "ro")
+        said(town.run("edge", "run", "--dir", disk, env=CHINESE, check=False), "store_read_only")
+        said(town.accept(FULL, env=CHINESE, check=False), "store_read_only")
+        remount(disk, "rw")
+        third = town.accept(FULL)["case"]
+        town.run("edge", "sync", "--dir", disk)
+        assert third in town.digests("hub")
+
+
+def test_a_full_disk_at_the_hub_keeps_the_work_at_the_offices(town: Watched) -> None:
+    """Drill 6 at the county: nothing is answered, nothing lost, and the hub goes on by itself."""
+    town.join(STILL)
+    town.procs["hub"].terminate()
+    with small_disk(town.room / "disk", "40m"):
+        hub, old = town.room / "disk" / "hub", town.hub_dir
+        shutil.copytree(old, hub)
+        town.hub_dir = hub
+        running = daemon("hub", "run", "--dir", hub, log=town.room / "hub on a small disk.log").start()
+        running.wait_line("ready")
+        try:
+            town.start(STILL)
+            town.wait("the device has greeted", lambda: town.status(STILL)["last_contact_ms"] is not None)
+            filler = fill(town.room / "disk")
+            case = town.accept(STILL)["case"]
+            running.wait_line("The disk is full")
+            assert town.status(STILL)["pending"] == 1
+            shown(town.run("node", "status", "--dir", hub).data, "disk_full")
+            second = town.accept(STILL)["case"]  # the office works on
+            filler.unlink()
+            town.wait("the hub has taken both", lambda: town.status(STILL)["pending"] == 0)
+            assert running.alive
+            with closing(sqlite3.connect(hub / "hub.db")) as database:
+                assert {row[0].hex() for row in database.execute("select case_id from views")} >= {case, second}
+            assert not town.run("node", "status", "--dir", hub)["banners"]
+            assert town.procs.pop(STILL).terminate() == 0 and running.terminate() == 0
+            shutil.rmtree(old)
+            shutil.copytree(hub, old)
+        finally:
+            running.kill()
+            town.hub_dir = old
+    town.start("hub")
+
+
+def cut_log(store: Path) -> None:
+    """Leave the first half of a store's log, as a disk does that forgot what it had not written yet."""
+    log = store.with_name(store.name + "-wal")
+    os.truncate(log, log.stat().st_size // 2)
+
+
+def test_a_log_that_was_cut_is_an_older_store_and_the_other_side_gives_the_rest(town: Watched) -> None:
+    """Drill 8: at an office (as drill 1: new keys, everything comes back), then at the hub (offices offer again)."""
+    directory = town.join(CUT)
+    town.start(CUT)
+    cases = {town.accept(CUT)["case"] for _ in range(4)}
+    town.wait("all is at the county", lambda: town.settled(CUT) and cases <= set(town.digests("hub")))
+    before = town.status(CUT)["device"]
+    town.kill(CUT)
+    cut_log(directory / "edge.db")
+    assert len(town.digests(CUT)) < 4
+    town.start(CUT)
+    town.wait("the office has all its cases again", lambda: set(town.digests(CUT)) == cases)
+    town.wait("it goes on under new keys", lambda: town.status(CUT)["device"] != before)
+    assert "succeeded" in notices(town, CUT)
+    town.kill("hub")
+    cut_log(town.hub_dir / "hub.db")
+    lost = cases - set(town.digests("hub"))
+    town.start("hub")
+    cases.add(town.accept(CUT)["case"])
+    town.wait("the hub has everything again", lambda: town.settled(CUT) and cases <= set(town.digests("hub")))
+    assert lost or "device_ahead" in notices(town, CUT)
+
+
+def test_a_damaged_hub_does_not_start_and_a_backup_and_the_offices_make_it_whole(town: Watched) -> None:
+    """Drill 8 at the county."""
+    backup, spoiled = town.room / "hub.backup", town.room / "spoiled"
+    town.run("backup", "--dir", town.hub_dir, "--to", backup)
+    later = town.accept(CUT)["case"]
+    town.wait("it is at the county", lambda: later in town.digests("hub"))
+    town.procs["hub"].terminate()
+    before = town.digests("hub")
+    store = town.hub_dir / "hub.db"
+    with closing(sqlite3.connect(store)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'ops'").fetchone()[0]
+    with store.open("rb+") as file:
+        file.seek((page - 1) * PAGE)
+        file.write(b"\xff" * PAGE)
+    said(town.run("hub", "run", "--dir", town.hub_dir, env=CHINESE, check=False), "store_damaged")
+    town.hub_dir.rename(spoiled)
+    town.run("restore", "--dir", town.hub_dir, "--from", backup)
+    town.start("hub")
+    town.wait("the office has offered again what the backup lacked", lambda: later in town.digests("hub"))
+    town.wait("all digests are as before", lambda: town.digests("hub") == before)
+
+
+def test_unsafe_places_and_second_daemons_are_refused_and_commands_work_beside_the_first(town: Watched) -> None:
+    """Drill 7."""
+    directory = town.room / CUT
+    said(town.run("hub", "run", "--dir", town.hub_dir, env=CHINESE, check=False), "already_running")
+    said(town.run("edge", "run", "--dir", directory, env=CHINESE, check=False), "already_running")
+    assert town.run("hub", "nodes", "--dir", town.hub_dir)["nodes"]
+    case = town.accept(CUT)["case"]
+    town.wait("the daemon sends what a command beside it saved", lambda: case in town.digests("hub"))
+    assert town.procs.pop(CUT).terminate() == 0
+    key = directory / "keys" / "device.key"
+    key.chmod(0o644)
+    town.start(CUT)
+    assert key.stat().st_mode & 0o077 == 0
+    assert "others could read device.key" in town.procs[CUT].output()
+    assert town.procs.pop(CUT).terminate() == 0
+    if reason := why_not():
+        pytest.skip(f"a disk without locks cannot be played: {reason}")
+    words = [sys.executable, "-m", "ops.cli", "edge", "run", "--dir", str(directory), "--json"]
+    traced = ["strace", "-f", "-o", os.devnull, "-e", "trace=flock", "-e", "inject=flock:error=ENOLCK", *words]
+    done = subprocess.run(traced, capture_output=True, env=python_env(CHINESE), cwd=ROOT, timeout=120)
+    refusal = json.loads(done.stdout)
+    said(Answer((), done.returncode, "", "", refusal), "store_unsafe")
