@@ -17,6 +17,7 @@ from ops.chaos.stage import Stage
 from ops.demo.processes import DemoFailed
 
 JOIN_SECONDS_MAX = 240.0
+SEVER_SECONDS_MAX = 5.0
 
 
 class Weather:
@@ -45,18 +46,28 @@ class Weather:
     def _begin(self, event: Event) -> None:
         if event.what == KILL:
             self.say(f"SIGKILL {event.target}" + (", and again while it starts" if event.again_s else ""))
-            thread = threading.Thread(target=self._kill, args=(event,), name=f"kill-{event.target}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._beside(self._kill, event)
             return
         if event.what == SEVER:
             self.say(f"one session of {event.target} is ended")
-            self.faults[SEVER] += self.stage.sever()
+            self._beside(self._sever, event)
             return
         self.say(f"line of {event.target}: {event.what} for {event.lasts_s:.1f} s")
         self.faults[event.what] += 1
         self.stage.lines[event.target].bad(event.what)
         self._until[event.target] = time.monotonic() + event.lasts_s
+
+    def _beside(self, act: Callable[[Event], None], event: Event) -> None:
+        thread = threading.Thread(target=act, args=(event,), name=f"{event.what}-{event.target}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _sever(self, event: Event) -> None:
+        """As soon as somebody has a session; nobody has one while server or hub are down."""
+        until = time.monotonic() + SEVER_SECONDS_MAX
+        while not (ended := self.stage.sever()) and time.monotonic() < until:
+            time.sleep(0.1)
+        self.faults[SEVER] += ended
 
     def _kill(self, event: Event) -> None:
         try:
