@@ -28,7 +28,7 @@ Open = Callable[[bytes], Opened]
 
 
 def export(
-    directory: Path, place: Path, *, offices: Sequence[str], since_last: bool, room_bytes: int
+    directory: Path, place: Path, *, offices: Sequence[str], since_last: bool, everything: bool, room_bytes: int
 ) -> dict[str, Any]:
     """Write a bundle. file, envelopes, ops, chunks, bytes, left; at the hub also devices."""
     if find_node(directory).kind == "edge":
@@ -38,7 +38,12 @@ def export(
         if offices:
             raise InputError("--office is for the hub; a device exports to its hub.", "--office 仅用于县中心。")
         with open_node(directory, edge_clock()) as node:
-            return asdict(edge_export.export(node, place, since_last=since_last, room_bytes=room_bytes))
+            made_here = edge_export.export(
+                node, place, since_last=since_last, everything=everything, room_bytes=room_bytes
+            )
+            return asdict(made_here)
+    if everything:
+        raise InputError("--everything is for a device.", "--everything 仅用于机构的设备。")
     from hub.init import open_county, settle_restored
     from hub.stick import answer
 

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 
 from conflict.kinds import OpKind
 from conflict.ledger.files import incomplete_files, missing_chunks
+from conflict.ledger.schema import ops as ops_table
 from edge import outbox
 from edge.branch import relay
 from edge.branch.schema import relay as relay_table
@@ -61,6 +62,7 @@ def export(
     place: Path,
     *,
     since_last: bool = False,
+    everything: bool = False,
     room_bytes: int = ROOM_MIB * MIB,
     random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> Exported:
@@ -68,6 +70,8 @@ def export(
 
     Args:    since_last: leave out what earlier sticks carried, although there is no receipt yet. Without it everything
              unsettled goes; only after an export that was cut by its room the next one goes on where that one ended.
+             everything: every op that this device holds, whoever wrote it and whatever the hub has said of it: for a
+             machine that is switched off for good, since a hub put back from a backup may have lost any of it.
              room_bytes: of envelopes; the greeting and one batch of ops go in any case.
     Raises:  NeedsCode, BundleExists, BundleNotWritten (nothing counts as carried), StoreError.
     """
@@ -77,6 +81,8 @@ def export(
             "and run liandong edge join with it here.",
             "本设备已更换密钥，县中心尚未认可：请联网同步一次，或申请新的入网码后在本目录运行 liandong edge join。",
         )
+    if everything:
+        _offer_everything(node)
     load = _Load(node, since_last=since_last, room=Room(room_bytes), session=random_bytes(SESSION_BYTES))
     now_ms = node.clock.now_ms()
     stamp = "".join(digit for digit in county_time(now_ms) if digit.isdigit())
@@ -85,6 +91,15 @@ def export(
     summary = write_bundle(file, load.envelopes(), county=county, sender=sender, created_ms=now_ms)
     load.remember(now_ms)
     return Exported(file, summary.envelopes, load.ops, load.chunks, summary.size, load.left)
+
+
+def _offer_everything(node: Node) -> None:
+    """Nothing counts as receipted any more; the hub gives its word again to a device that goes on."""
+    now_ms = node.clock.now_ms()
+    with node.store.write() as tx:
+        held = list(tx.scalars(select(ops_table.c.id)))
+        outbox.reopen_ops(tx, held, now_ms=now_ms)
+        relay.take_up(tx, held, now_ms=now_ms)
 
 
 @dataclass(slots=True)

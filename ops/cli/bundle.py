@@ -31,6 +31,10 @@ def export_(
     since_last: Annotated[
         bool, typer.Option("--since-last", help="Only what no earlier stick has carried. 仅上次之后的内容")
     ] = False,
+    everything: Annotated[
+        bool,
+        typer.Option("--everything", help="All that it holds: a machine's last stick. 全部内容，设备停用前最后一次"),
+    ] = False,
     office: Annotated[
         list[str] | None, typer.Option("--office", help="At the hub: only for this office; repeat. 仅发给该机构")
     ] = None,
@@ -40,7 +44,14 @@ def export_(
     """Write what the other side lacks into a bundle; the medium is read again before it counts. 导出"""
     from ops.stick import export
 
-    data = export(directory, to, offices=office or [], since_last=since_last, room_bytes=max_mib * MIB)
+    data = export(
+        directory,
+        to,
+        offices=office or [],
+        since_last=since_last,
+        everything=everything,
+        room_bytes=max_mib * MIB,
+    )
     output.show(data, as_json=as_json, text=lambda: _export_text(data))
 
 

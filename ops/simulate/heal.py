@@ -113,7 +113,7 @@ def _people_act(sim: Simulation) -> None:
         banners = {str(banner["code"]) for banner in machine.node.status()["banners"]}  # type: ignore[attr-defined]
         if machine.incarnation in revoked or ("needs_code" in banners and not sim.join_anew(machine)):
             sim.world.note("retired", machine.name)
-            sim.carry_by_stick(machine)
+            sim.carry_by_stick(machine, everything=True)
             machine.retire()
     for office in sim.tree.offices:
         if not sim.devices_of(office):

@@ -171,13 +171,22 @@ class Simulation:
             return False
         return True
 
-    def carry_by_stick(self, machine: EdgeMachine, *, damaged: bool = False, delay_ms: int = 0) -> None:
+    def carry_by_stick(
+        self, machine: EdgeMachine, *, damaged: bool = False, delay_ms: int = 0, everything: bool = False
+    ) -> None:
         """`bundle export` at a device, `bundle import` at the hub, and the answer back to the device."""
         node = machine.node
         stick = self.new_directory("stick")
         stick.mkdir()
         try:
-            made = machine.do(lambda: edge_export.export(node, stick, random_bytes=self.world.rng.randbytes))  # type: ignore[arg-type]
+            made = machine.do(
+                lambda: edge_export.export(
+                    node,  # type: ignore[arg-type]
+                    stick,
+                    everything=everything,
+                    random_bytes=self.world.rng.randbytes,
+                )
+            )
         except LiandongError as error:
             self.world.note("no stick", machine.name, error.code)
             return

@@ -55,12 +55,21 @@ class Courier(World):
         self.number += 1
         return self.pocket / f"{self.number:03d}-{what}.ldb"
 
-    def export(self, name: str, *, since_last: bool = False, room: int = 10**9, to: Path | None = None) -> Exported:
+    def export(
+        self,
+        name: str,
+        *,
+        since_last: bool = False,
+        everything: bool = False,
+        room: int = 10**9,
+        to: Path | None = None,
+    ) -> Exported:
         self.hands.forward(1_000)
         return edge_export.export(
             self.nodes[name],
             to or self.file(name),
             since_last=since_last,
+            everything=everything,
             room_bytes=room,
             random_bytes=self.random,
         )

@@ -20,7 +20,7 @@ from edge.main import open_node, renew_if_due
 from edge.schema import outbox as outbox_table
 from edge.stick import memory as remembered
 from edge.sync.intake import Intake
-from hub import calendar_source, enrolment, notices, state
+from hub import calendar_source, enrolment, held, notices, state
 from hub.errors import AnotherHub
 from hub.init import open_county
 from hub.stick import answer as hub_answer
@@ -28,7 +28,7 @@ from hub.stick import taking as hub_taking
 from protocol.carriers.bundle import read_bundle, write_bundle
 from protocol.carriers.stick import BundleNotForUs
 from protocol.events import StreamArrived
-from protocol.roster import ACTIVE, FROZEN
+from protocol.roster import ACTIVE, FROZEN, REVOKED
 from protocol.trust import HubCertificate, sign_certificate
 from tests.unit.edge.county import seeds
 from tests.unit.stick.courier import OFFICES, Courier, content
@@ -209,6 +209,24 @@ def test_a_hub_that_lost_what_it_had_receipted_gets_it_by_stick(courier: Courier
     with courier.hub.store.read() as tx:
         assert state.epoch_of(tx) == epoch
     assert courier.acked("village") == courier.length("village")
+
+
+def test_the_last_stick_of_a_revoked_machine_brings_what_a_restored_hub_lost(courier: Courier, tmp_path: Path) -> None:
+    """Found by the simulator: nobody tells a revoked device that the hub has lost what it had receipted."""
+    courier.accept("village")
+    courier.trip("village")
+    backup = tmp_path / "backup.db"
+    courier.hub.store.backup_to(backup)
+    later = courier.accept("village")
+    courier.trip("village", "village")
+    courier.restore_hub(backup)
+    freeze(courier, "village", REVOKED)
+    courier.at_hub(courier.export("village").file)
+    with courier.hub.store.read() as tx:
+        assert held.listed(tx) == []
+    courier.at_hub(courier.export("village", everything=True).file)
+    with courier.hub.store.read() as tx:
+        assert [one.op.hex() for one in held.listed(tx)] == [later.op]
 
 
 def test_a_hub_clock_that_was_ahead_does_not_lock_a_device_out(courier: Courier) -> None:
