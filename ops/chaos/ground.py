@@ -25,7 +25,7 @@ from ops.simulate.raw import RawOp, all_ops, op_ids, outbox
 from protocol import topics
 
 SETTLE_SECONDS_MAX = 60.0
-QUIET_S = 1.2  # without anything under way, so that what leaves next is about the op that is looked at
+QUIET_S = 0.8  # without anything under way, so that what leaves next is about the op that is looked at
 
 
 @dataclass(frozen=True, slots=True)

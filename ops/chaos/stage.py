@@ -66,9 +66,8 @@ class Stage:
         ready = "running" if self.kind == "mosquitto" else "ready"
         self.daemons["broker"] = Daemon("broker", broker, logs / "broker.log", ready=ready)
         self.daemons["hub"] = Daemon("hub", [*COMMAND, "hub", "run", "--dir", str(self.hub)], logs / "hub.log")
-        self.daemons["broker"].start()
-        self.daemons["hub"].start()
         with ThreadPoolExecutor(2) as both:
+            list(both.map(lambda name: self.daemons[name].start(), ("broker", "hub")))
             list(both.map(lambda office: self._join(office, logs), OFFICES))
         wait_until("every office holds the catalogue and the calendar", self._supplied, seconds=SUPPLY_SECONDS)
 

@@ -13,9 +13,9 @@ from ops.chaos.stage import PROCESSES
 from ops.chaos.syscalls import why_not
 from tests.support.process import python_env
 
-SEED = 20261126
-SECONDS = 10.0
-KILLS = {"case-accept": 4, "hub-intake": 2, "edge-stream": 2, "bundle-import": 1}  # `run.py chaos boundaries` takes all
+SEED = 1034  # within six seconds: hub, broker and three offices killed (one twice), and four faults of lines
+SECONDS = 6.0
+KILLS = {"case-accept": 4, "hub-intake": 2}  # `run.py chaos boundaries` takes all, and more subjects
 
 
 @pytest.fixture(autouse=True)
@@ -31,9 +31,9 @@ def test_nothing_is_lost_or_doubled_in_bad_weather() -> None:
     report = run_chaos(Options(SEED, SECONDS, boundaries={}), said.append)
     assert report.all_findings == [], said
     assert report.ok
-    assert sum(report.kills.values()) >= 2
     assert set(report.kills) == set(PROCESSES)
-    assert set(report.faults) <= set(LINE_FAULTS) and sum(report.faults.values()) >= 2
+    assert report.kills["hub"] and report.kills["broker"] and sum(report.kills.values()) >= 5
+    assert set(report.faults) <= set(LINE_FAULTS) and sum(report.faults.values()) >= 3
     assert report.ops > 0
 
 
@@ -49,4 +49,4 @@ def test_saved_and_received_are_said_after_the_sync_and_a_kill_at_any_write_leav
     for subject, kills in report.kills.items():
         assert kills.tried == KILLS[subject]
         assert kills.at > 20  # fewer means that the trace was not understood
-    assert sum(kills.killed for kills in report.kills.values()) > 4
+    assert sum(kills.killed for kills in report.kills.values()) >= 4

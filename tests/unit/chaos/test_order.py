@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ops.chaos.boundaries import Boundary, answered_op, boundaries
-from ops.chaos.order import check_command, check_hub
+from ops.chaos.order import check_command, check_edge, check_hub
 from ops.chaos.syscalls import parse
 
 OP = "ab" * 32
@@ -73,6 +73,15 @@ def test_the_receipt_leaves_after_the_sync_of_the_hubs_log() -> None:
     assert "left for the other side" in check_hub(parse(trace(come, leave, save, sync, leave)), OP, "box")[0]
     assert check_hub(parse(trace(come, save, sync)), OP, "box") == ["no receipt left after the sync"]
     assert check_hub(parse(trace(save, sync, leave)), OP, "box") == ["the arrival of the envelope was not seen"]
+
+
+def test_the_acknowledgement_leaves_after_the_sync_of_the_devices_log() -> None:
+    save, sync = call("pwrite64", WAL, bytes.fromhex(OP)), call("fdatasync", WAL)
+    come = call("recvfrom", "socket:[3]", b"ld/space/box/down sealed")
+    leave = call("sendto", "socket:[3]", b"0 ld/space/box/up sealed")
+    assert check_edge(parse(trace(leave, come, save, sync, leave)), OP, "box") == []
+    assert "left for the other side" in check_edge(parse(trace(come, save, leave, sync, leave)), OP, "box")[0]
+    assert check_edge(parse(trace(come, save, sync)), OP, "box") == ["no acknowledgement left after the sync"]
 
 
 def test_boundaries_are_the_writes_below_the_directory_counted_as_strace_counts() -> None:
