@@ -180,7 +180,8 @@ def _recover_roster(
     before = dict(shelf.roster.devices)
     found = gains(shelf.roster, documents, kept.stamps, is_lost=lambda version: shelf.era.lost("roster", version))
     kept.stamps |= found.same
-    if found:
+    known_elsewhere = max((one.version for one in documents), default=0) > shelf.version("roster")
+    if found or known_elsewhere:  # also without news: nobody is to hold a version above ours
 
         def put(roster: Any) -> None:
             for office in found.offices:
@@ -197,7 +198,8 @@ def _recover_roster(
             if one.state == REVOKED and (was := before.get(one.incarnation)) is not None
             if was.state != REVOKED
         ]
-        _tell_roster(tx, keys, found, documents, revoked, version, now_ms)
+        if found:
+            _tell_roster(tx, keys, found, documents, revoked, version, now_ms)
         for device in revoked:
             _tell_revoked(tx, device, kept.since_ms, now_ms)
     if found.kept:
@@ -220,9 +222,8 @@ def _recover_whole(
             _tell_kept(tx, keys, "catalogue", "、".join(differing[:NAMED_MAX]), now_ms)
     taken_from, carried_by = kept.sources.get(kind, (0, 0))
     counts_as = taken_from if carried_by == own else own
-    if shelf.content(kind) == document.content:
-        return
-    if document.version > counts_as:
+    same = shelf.content(kind) == document.content
+    if document.version > (own if same else counts_as):  # also without news: nobody is to hold a version above ours
         version = shelf.publish_again(tx, keys, kind, document.content, now_ms=now_ms)
         kept.sources[kind] = (document.version, version)
         _tell(
@@ -233,7 +234,9 @@ def _recover_whole(
             f"因恢复备份丢失的 {kind} 第 {document.version} 版已找回，现以第 {version} 版重新发布。",
             now_ms,
         )
-    elif counts_as >= shelf.era.documents and shelf.era.lost(kind, document.version):
+    elif same and document.version > counts_as:
+        kept.sources[kind] = (document.version, own)
+    elif not same and counts_as >= shelf.era.documents and shelf.era.lost(kind, document.version):
         _tell_kept(tx, keys, kind, str(document.version), now_ms)
 
 

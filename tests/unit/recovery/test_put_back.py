@@ -167,6 +167,24 @@ def test_a_store_that_was_set_back_without_a_mark_is_found_out_by_its_own_signat
     assert all_equal(world, "village", "late", "town")
 
 
+def test_what_was_changed_and_changed_back_is_as_it_was_last(world: PutBack) -> None:
+    """The last lost version says what the backup says: an earlier lost one does not count, and nobody keeps a number
+    above the hub's."""
+    world.publish_calendar("03-09")
+    world.run(8)
+    backup = world.back_up()
+    for day in ("03-10", "03-09"):
+        world.publish_calendar(day)
+        world.run(8)
+    lost = world.versions()["calendar"]
+    content = world.hub.shelf.content("calendar")
+    world.put_back(backup)
+    world.run(SECONDS)
+    assert world.hub.shelf.content("calendar") == content
+    assert world.versions("village")["calendar"] == world.versions()["calendar"] > lost
+    assert all_equal(world, "village", "town")
+
+
 def test_each_device_is_asked_once_and_what_it_repeats_changes_nothing(world: PutBack) -> None:
     backup = world.back_up()
     world.publish_calendar("03-09")
