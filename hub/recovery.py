@@ -18,7 +18,7 @@ from conflict.calendar import Calendar, CalendarError
 from conflict.ledger import schema as ledger
 from conflict.ledger.meta import get_meta, put_meta
 from conflict.terms import terms_of
-from hub import enrolment, era, held, judge, notices, state
+from hub import carriers, enrolment, era, held, judge, notices, state
 from hub.documents import Shelf
 from hub.held import CATALOGUE_LOST, RELEASED
 from hub.merge import Gains, gains
@@ -182,6 +182,10 @@ def _recover_roster(
     kept.stamps |= found.same
     known_elsewhere = max((one.version for one in documents), default=0) > shelf.version("roster")
     if found or known_elsewhere:  # also without news: nobody is to hold a version above ours
+        for office in found.offices:
+            before_that = shelf.roster.parent(office.code)
+            if before_that not in ("", office.parent):
+                carriers.left(tx, office.code, before_that)  # it may hold and carry what was made before
 
         def put(roster: Any) -> None:
             for office in found.offices:

@@ -12,7 +12,8 @@ import pytest
 from conflict.ledger.meta import StoredDocument, save_document
 from conflict.ledger.views import digests
 from edge.main import Node
-from hub import refusals
+from hub import carriers, refusals
+from hub.review import rehome
 from protocol import keys as device_keys
 from protocol import topics
 from protocol.documents import Document, sign_document
@@ -21,6 +22,7 @@ from tests.unit.edge.county import COUNTY, seeds
 from tests.unit.edge.line import NEIGHBOUR, VILLAGE
 from tests.unit.recovery.county_put_back import KINDS, PutBack
 
+OTHER_TOWN = "420222108"  # 浮屠镇
 SECONDS = 30.0  # until two greetings and what follows from them are over
 
 
@@ -165,6 +167,22 @@ def test_a_store_that_was_set_back_without_a_mark_is_found_out_by_its_own_signat
     assert "hub_restored" in world.notices() and world.state(late) == "active"
     assert min(world.versions()[kind] for kind in ("roster", "calendar")) > max(lost.values())
     assert all_equal(world, "village", "late", "town")
+
+
+def test_a_village_that_was_rehomed_after_the_backup_is_under_its_new_township(world: PutBack) -> None:
+    """And the former township may still hand in what it holds of it."""
+    backup = world.back_up()
+    before = world.hub.shelf.roster.parent(VILLAGE)
+    rehome(world.hub, VILLAGE, OTHER_TOWN, reason="区划调整", staff="周强", now_ms=world.hands.now_ms)
+    world.run(8)
+    world.put_back(backup)
+    assert world.hub.shelf.roster.parent(VILLAGE) == before
+    world.run(SECONDS)
+    roster = world.hub.shelf.roster
+    assert roster.parent(VILLAGE) == OTHER_TOWN
+    with world.hub.store.read() as tx:
+        assert carriers.was_above(tx, roster, before, VILLAGE)
+    assert all_equal(world, "village", "town")
 
 
 def test_what_was_changed_and_changed_back_is_as_it_was_last(world: PutBack) -> None:
