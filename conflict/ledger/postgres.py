@@ -33,9 +33,15 @@ def reader(writer: Engine) -> Engine:
     return writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
 
-def verify(tx: Connection) -> None:
-    """Raises StoreUnsafe unless a commit waits for the disk, and text is UTF-8."""
-    for name, wanted in (("synchronous_commit", "on"), ("server_encoding", "UTF8")):
+def verify(tx: Connection, *, durable: bool) -> None:
+    """Raises StoreUnsafe unless a commit waits for the disk, and text is UTF-8.
+
+    Args:    durable: also unless the server syncs at all; those settings are the whole server's.
+    """
+    settings = [("synchronous_commit", "on"), ("server_encoding", "UTF8")]
+    if durable:
+        settings += [("fsync", "on"), ("full_page_writes", "on")]
+    for name, wanted in settings:
         found = tx.execute(text(f"SHOW {name}")).scalar_one()
         if found != wanted:
             raise unsafe(name, found, wanted)

@@ -30,13 +30,13 @@ class PostgresStore(Store):
 
     kind = "postgresql"
 
-    def __init__(self, url: str, *, create: bool) -> None:
+    def __init__(self, url: str, *, create: bool, check: bool = False) -> None:
         self._engine = postgres.engine(url)
         self._reader = postgres.reader(self._engine)
         self._writing = threading.local()
         try:
             with self.read() as tx:
-                postgres.verify(tx)
+                postgres.verify(tx, durable=check)
                 found = COMPONENT.name in stored_versions(tx)
             if not found and not create:
                 raise errors.StoreMissing(

@@ -84,7 +84,8 @@ class Store(ABC):
 def open_store(url_or_path: str | Path, *, create: bool = False, check: bool = False) -> Store:
     """Open the store at a path, or behind a `postgresql://` URL, with the ledger's tables in this program's version.
 
-    Args:    create: make it if it is not there. check: also run the quick integrity check (reads the whole file).
+    Args:    create: make it if it is not there. check: also run the quick integrity check (reads the whole file);
+             on PostgreSQL ask whether the server syncs at all.
     Raises:  StoreMissing, StoreReadOnly, StoreForeign, StoreDamaged, StoreTooNew, StoreUnsafe, StoreLocked,
              StoreUnreachable. A store that cannot be opened safely is not opened.
     """
@@ -92,7 +93,7 @@ def open_store(url_or_path: str | Path, *, create: bool = False, check: bool = F
     if text.startswith(("postgresql://", "postgresql+psycopg://")):
         from conflict.ledger.postgres_store import PostgresStore
 
-        return PostgresStore(text, create=create)
+        return PostgresStore(text, create=create, check=check)
     from conflict.ledger.sqlite_store import SqliteStore
 
     return SqliteStore(Path(text.removeprefix("sqlite:///")), create=create, check=check)

@@ -24,6 +24,9 @@ def reload_often(broker: subprocess.Popen[bytes], done: threading.Event) -> None
 def test_the_way_up_and_down_with_postgresql_and_mosquitto(tmp_path: Path, postgres_cluster: Cluster) -> None:
     mosquitto = find_mosquitto()
     with Town(tmp_path, database=postgres_cluster.new_database()) as town:
+        refused = town.run("hub", "run", "--dir", town.hub_dir, check=False)  # drill 7: the tests' server does not sync
+        assert refused["error"]["code"] == "store_unsafe" and "fsync is off" in refused["error"]["message"]
+        postgres_cluster.set("fsync", "on")
         town.start("hub")
         codes = {
             office: town.run("county", "enrol", "--dir", town.hub_dir, "--office", office)["code"]
@@ -56,3 +59,4 @@ def test_the_way_up_and_down_with_postgresql_and_mosquitto(tmp_path: Path, postg
             done.set()
             broker.kill()
             broker.wait()
+            postgres_cluster.set("fsync", "off")

@@ -42,6 +42,12 @@ class Cluster:
         )
         return f"postgresql://liandong@127.0.0.1:{self.port}/{name}"
 
+    def set(self, name: str, value: str) -> None:
+        """Change a setting of the whole server that needs no restart."""
+        words = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "liandong", "-d", "postgres"]
+        for statement in (f"ALTER SYSTEM SET {name} = {value}", "SELECT pg_reload_conf()"):
+            subprocess.run([self.binaries / "psql", *words, "-c", statement], check=True, capture_output=True)
+
 
 def find_binaries() -> Path | None:
     """The directory with `initdb` and `postgres`: the newest under /usr/lib/postgresql, or the search path."""
@@ -94,10 +100,11 @@ def postgres_cluster() -> Iterator[Cluster]:
         f"port={port}",
         "listen_addresses=127.0.0.1",
         f"unix_socket_directories={home}",
-        "fsync=off",
         "max_connections=50",
     ]
     options = [part for setting in settings for part in ("-c", setting)]
+    with (data / "postgresql.auto.conf").open("a") as conf:  # not on the command line, so that `set` can change it
+        conf.write("fsync = off\n")
     proc = Proc([*prefix, binaries / "postgres", "-D", data, *options], log=home / "log", cwd=home).start()
     try:
         proc.wait_line("database system is ready to accept connections")

@@ -353,3 +353,11 @@ def test_one_daemon_per_directory(tmp_path: Path) -> None:
         assert caught.value.code == "already_running"
     with daemon_lock(tmp_path):
         pass
+
+
+def test_a_server_that_does_not_sync_is_refused_by_whoever_checks(postgres_url: str) -> None:
+    """The tests' own server has fsync off: commands may open it, a daemon may not (decision 0149)."""
+    open_store(postgres_url, create=True).close()
+    with pytest.raises(errors.StoreUnsafe) as caught:
+        open_store(postgres_url, check=True)
+    assert caught.value.facts["setting"] == "fsync"
