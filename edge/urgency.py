@@ -44,7 +44,9 @@ def ranks(tx: Connection, cases: CasesToSend, *, now_ms: int) -> dict[bytes, int
 class Ranks:
     """The ranks of the cases to send, remembered between turns."""
 
-    def __init__(self, cases: CasesToSend, newest: Select[Any], now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, cases: Callable[[Connection], CasesToSend], newest: Select[Any], now_ms: Callable[[], int]
+    ) -> None:
         """newest: one number that grows when something is to be sent that was not here before; then it is read at once."""
         self._cases, self._newest, self._now_ms = cases, newest, now_ms
         self._known: dict[bytes, int] = {}
@@ -56,7 +58,7 @@ class Ranks:
         now_ms = self._now_ms()
         top = tx.execute(self._newest).scalar()
         if self._read_ms is None or top != self._top or abs(now_ms - self._read_ms) >= LOOK_MS:
-            self._known, self._top, self._read_ms = ranks(tx, self._cases, now_ms=now_ms), top, now_ms
+            self._known, self._top, self._read_ms = ranks(tx, self._cases(tx), now_ms=now_ms), top, now_ms
         return [case for case, one in self._known.items() if one == rank]
 
     def all(self, tx: Connection) -> list[bytes]:

@@ -23,7 +23,7 @@ from edge.reference import Reference
 from edge.schema import outbox as outbox_table
 from edge.sync.source import StoreSource
 from edge.sync.wanted import Wanted
-from edge.urgency import Ranks
+from edge.urgency import CasesToSend, Ranks
 from protocol.keys import DeviceKeys
 from protocol.lanes import RANKS, REST
 from protocol.link import HelloState
@@ -56,7 +56,7 @@ class TownshipSource(StoreSource):
         self._floor = 0  # nothing to hand in up to here; found by looking, so it need not be kept
         self._seen = -1
         self._next: dict[int | None, int | None] = {}
-        self._to_hand = Ranks(select(ops.c.case_id).where(ops.c.pos > 0), select(func.max(ops.c.pos)), clock.now_ms)
+        self._to_hand = Ranks(self._cases, select(func.max(ops.c.pos)), clock.now_ms)
         self._ahead: set[int] = set()  # positions of ops that overtook others and are held there
         self.given = 0
 
@@ -98,6 +98,9 @@ class TownshipSource(StoreSource):
         place counts without gaps."""
         self._ahead |= set(positions)
         self._seen = -1
+
+    def _cases(self, tx: Connection) -> CasesToSend:
+        return select(ops.c.case_id).where(ops.c.pos > max(self._given_to(tx)[2], self._floor))
 
     def _first(self, tx: Connection, after: int, rank: int | None) -> int | None:
         found: int | None = tx.execute(self._to_give(tx, after, rank).limit(1).with_only_columns(ops.c.pos)).scalar()

@@ -88,7 +88,7 @@ class Carried:
 
     def __init__(self, store: Store, now_ms: Callable[[], int]) -> None:
         self._store = store
-        self._ranks = Ranks(CARRIED, select(func.max(relay.c.pos)), now_ms)
+        self._ranks = Ranks(lambda _tx: CARRIED, select(func.max(relay.c.pos)), now_ms)
         self._version = -1
         self._lowest: dict[int | None, int | None] = {}
 

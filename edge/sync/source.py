@@ -49,7 +49,7 @@ class StoreSource:
         self.lanes = Lanes(clock)
         self._shut_ms: dict[Lane, int] = {}  # since when a lane has been shut
         self._given: list[int] = []
-        self._ranks = Ranks(OWN, select(func.max(outbox_table.c.seq)), clock.now_ms)
+        self._ranks = Ranks(lambda _tx: OWN, select(func.max(outbox_table.c.seq)), clock.now_ms)
         self._version = -1  # of the store, when the two answers below were read
         self._lowest: dict[int | None, int | None] = {}
         self._files: list[tuple[bytes, int]] = []
