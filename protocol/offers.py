@@ -123,7 +123,7 @@ class Upward:
         self.flow = Flow()
         self.own = {rank: Offers(fraction, self.flow, rank) for rank in RANKS}
         self._relayed = {rank: Offers(fraction, self.flow, rank) for rank in RANKS}
-        self._queues = [queue for rank in RANKS for queue in (self.own[rank], self._relayed[rank])]  # first goes first
+        self._queues = [*self.own.values(), *self._relayed.values()]
         self._last: Offers | None = None
         self.crowded = False  # ops wait for room: nothing of a later lane shall go before them
 
@@ -143,8 +143,13 @@ class Upward:
         Args:    urgent_only: the peer asked to wait; urgent cases do not.
         """
         self.crowded = False
-        lines = [(queue, own if queue is self.own[queue.rank] else relayed) for queue in self._queues]
-        present = [(queue, source) for queue, source in lines if source is not None]
+        present: list[tuple[Offers, OpsSource]] = []
+        for queues, source in ((self.own, own), (self._relayed, relayed)):
+            if source is not None and (
+                source.lowest_unsettled() is not None or any(one.flying for one in queues.values())
+            ):
+                present += [(queue, source) for queue in queues.values()]
+        present.sort(key=lambda pair: pair[0].rank)  # of each rank its own first: the order stays
         for queue, source in present:
             queue.look(mono_ms, source)
         flying = sum(queue.flying for queue in self._queues)
