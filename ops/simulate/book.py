@@ -44,6 +44,11 @@ class Book:
     refused_at_desk: int = 0
     liars: dict[EdgeMachine, bytes] = field(default_factory=dict)  # device -> the op that it said beside its store
     old_hub: set[bytes] = field(default_factory=set)  # ops that an old hub took while it was awake
+    revoked: dict[bytes, set[bytes]] = field(
+        default_factory=dict
+    )  # device -> what the hub had of it when it was revoked
+    fallen_epochs: set[bytes] = field(default_factory=set)  # epochs of the hub's streams in which its store fell back
+    put_back_epoch: bytes = b""  # the epoch in a backup that a person put back last, which the hub is to end
     _seen: dict[tuple[EdgeMachine, bytes], int] = field(default_factory=dict)
 
     def look_at(self, machine: EdgeMachine, *, told: bool) -> list[RawOp]:
@@ -98,6 +103,13 @@ class Book:
             if entry.home is machine:
                 entry.endangered = True
 
-    def hub_fell_back(self, before: set[bytes], after: set[bytes]) -> None:
-        """The hub's store is an earlier one now."""
+    def hub_fell_back(self, before: set[bytes], after: set[bytes], epoch: bytes, *, knowingly: bool) -> None:
+        """The hub's store is an earlier one now, in which this epoch stands. knowingly: a person put a backup back."""
         self.hub_lost |= before - after
+        self.fallen_epochs.add(epoch)
+        self.put_back_epoch = epoch if knowingly else b""
+
+    @property
+    def hub_fell(self) -> bool:
+        """Whether the hub's store ever became an earlier one."""
+        return bool(self.fallen_epochs)

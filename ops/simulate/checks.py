@@ -11,8 +11,9 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from ops.simulate import raw
+from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.findings import Findings
-from ops.simulate.raw import RawOp
+from ops.simulate.raw import HUB_EPOCH, STREAM_PLACE, RawOp
 
 if TYPE_CHECKING:
     from ops.simulate.simulation import Simulation
@@ -47,6 +48,50 @@ def nothing_lost(sim: Simulation, found: Findings) -> None:
             known.receipted = True
             if op_id not in hub and op_id not in owed:
                 found.add("lost", f"op {op_id.hex()[:12]} of {machine.name} is receipted as {state} and not at the hub")
+
+
+def places_are_true(sim: Simulation, found: Findings) -> None:
+    """Whoever says that it has its stream up to a place holds every op up to there, or shows what it could not take, and
+    knows of every refusal.
+
+    Places of an epoch in which the hub's store fell back, or an old hub spoke, prove nothing: what is wrong then is left
+    to the daily comparison.
+    """
+    epoch = raw.meta(sim.hub.store_path, HUB_EPOCH)
+    if epoch is None or epoch[0] in sim.book.fallen_epochs or sim.old_hubs:
+        return
+    for machine in sim.working():
+        place = raw.meta(machine.store_path, STREAM_PLACE)
+        if place is None or place[0] != epoch[0]:
+            continue
+        held = raw.op_ids(machine.store_path)
+        for position, author, blob in raw.stream_ops(sim.hub.store_path, machine.office):
+            if position > place[1] or author == machine.incarnation:
+                continue
+            op = RawOp.read(blob)
+            if op.id not in held and not raw.is_set_aside(machine.store_path, blob):
+                found.add("lost", f"{machine.name} has its stream up to {place[1]} and not op {op.id.hex()[:12]} of it")
+        _words_arrived(sim, machine, place[1], found)
+
+
+def _words_arrived(sim: Simulation, machine: EdgeMachine, place: int, found: Findings) -> None:
+    outbox = raw.outbox(machine.store_path)
+    for position, author, refused in raw.stream_receipts(sim.hub.store_path, machine.office):
+        if position > place or author != machine.incarnation:
+            continue
+        for op_id in sorted(refused):
+            if outbox.get(op_id, ("",))[0] in ("pending", "offered"):
+                found.add(
+                    "silent",
+                    f"{machine.name} took the receipt that refuses op {op_id.hex()[:12]} and has no word of it",
+                )
+
+
+def files_are_whole(sim: Simulation, found: Findings) -> None:
+    """What counts as whole hashes to its name."""
+    for machine in (sim.hub, *(one for one in sim.edges if not one.burnt)):
+        for sha256 in raw.false_files(machine.store_path):
+            found.add("lost", f"file {sha256.hex()[:12]} counts as whole at {machine.name} and has other bytes")
 
 
 def _vanished(sim: Simulation, found: Findings, op_id: bytes) -> None:

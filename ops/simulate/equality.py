@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING
 from ops.simulate import raw, tree
 from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.findings import Findings
-from ops.simulate.raw import RawOp
+from ops.simulate.raw import HUB_EPOCH, STREAM_PLACE, RawOp
 
 if TYPE_CHECKING:
     from ops.simulate.simulation import Simulation
-
-STREAM_PLACE = "edge.stream"
 
 
 class Hub:
@@ -51,6 +49,7 @@ def everything_equal(sim: Simulation, hub: Hub, found: Findings) -> None:
     """See the module."""
     _all_at_the_hub(sim, hub, found)
     _scopes_are_right(sim, hub, found)
+    _epoch_is_new(sim, found)
     for machine in sim.working():
         if not machine.up:
             found.add("diverged", f"{machine.name} does not run")
@@ -96,6 +95,13 @@ def _scopes_are_right(sim: Simulation, hub: Hub, found: Findings) -> None:
             found.add(
                 "diverged", f"case {case.hex()[:12]} is routed to {sorted(holders - may)}, who have no part in it"
             )
+
+
+def _epoch_is_new(sim: Simulation, found: Findings) -> None:
+    """A hub that was put back from a backup counts its streams in a new epoch."""
+    epoch = raw.meta(sim.hub.store_path, HUB_EPOCH)
+    if epoch[0] == sim.book.put_back_epoch:
+        found.add("diverged", "the hub was put back from a backup and goes on in the epoch that it had before")
 
 
 def _upward(office: str) -> set[str]:

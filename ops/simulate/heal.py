@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hub import admin
 from ops.simulate import branches, raw
 from ops.simulate.edge_node import EdgeMachine
-from ops.simulate.equality import STREAM_PLACE
+from ops.simulate.raw import STREAM_PLACE
 from ops.simulate.world import DAY, HOUR, MINUTE, SECOND
 from protocol.errors import StoreError
 from protocol.roster import REVOKED
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 ROUND_MS_MIN, ROUND_MS_MAX = 2 * MINUTE, 40 * MINUTE
+STALLED_MS = (
+    10 * MINUTE
+)  # a round in which nothing changed for so long has ended too: the longest back-off is 5 minutes
 LOOK_MS = 20 * SECOND
 
 
@@ -75,14 +78,27 @@ def _round(sim: Simulation) -> None:
         world.at(world.between(0, MINUTE), machine.line.refresh)
     began, revoked = world.now_ms, _revoked(sim)
     heard = [machine for machine in sim.working() if machine.incarnation not in revoked]
-    while world.now_ms - began < ROUND_MS_MAX:
+    before, changed_ms = "", world.now_ms
+    while world.now_ms - began < ROUND_MS_MAX and world.now_ms - changed_ms < STALLED_MS:
         world.run_until(world.now_ms + LOOK_MS)
+        now = _standing(sim)
+        before, changed_ms = now, (changed_ms if now == before else world.now_ms)
         if world.now_ms - began >= ROUND_MS_MIN and all(_quiet(sim, machine) for machine in heard):
             break
     for machine in sim.working():
         machine.line.open = False
         machine.line.refresh()
     sim.halls.plug_all(False)
+
+
+def _standing(sim: Simulation) -> str:
+    """How far everything has come: if this stays the same nothing is under way that could still arrive."""
+    parts: list[object] = [len(raw.op_ids(sim.hub.store_path)), sorted(raw.files(sim.hub.store_path).items())]
+    for machine in sim.working():
+        states = sorted((op_id, word[0]) for op_id, word in raw.outbox(machine.store_path).items())
+        parts += [states, raw.meta(machine.store_path, STREAM_PLACE), sorted(raw.files(machine.store_path).items())]
+        parts += [len(raw.op_ids(machine.store_path)), raw.document_versions(machine.store_path), machine.renewing]
+    return repr(parts)
 
 
 def _quiet(sim: Simulation, machine: EdgeMachine) -> bool:

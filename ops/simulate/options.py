@@ -21,22 +21,21 @@ ALL, NONE = "all", "none"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run. faults: names of the catalogue, in its order. spread_days: mean time between two pairs of faults."""
+    """One run. faults: names of the catalogue, in its order. mutant: a planted bug that it runs with, or ""."""
 
     seed: int
     offices: int = 6
     days: float = 3.0
     faults: tuple[str, ...] = ()
     mode: str = HEAL
-    spread_days: float = 0.25
+    mutant: str = ""
 
     def replay(self) -> str:
         """The command that plays the same run again."""
         named = ",".join(self.faults) or NONE
         mode = "" if self.mode == HEAL else f" --mode {self.mode}"
-        return (
-            f"liandong simulate --seed {self.seed} --offices {self.offices} --days {self.days:g} --faults {named}{mode}"
-        )
+        mutant = f" --mutant {self.mutant}" if self.mutant else ""
+        return f"liandong simulate --seed {self.seed} --offices {self.offices} --days {self.days:g} --faults {named}{mode}{mutant}"
 
 
 def make_options(seed: int, offices: int, days: float, faults: str, mode: str, known: Iterable[str]) -> Options:

@@ -38,8 +38,21 @@ def nothing_doubled(sim: Simulation, hub: Hub, found: Findings) -> None:
     for matter, times in said.items():
         if times > 1:
             found.add("doubled", f"the hub said {times} times: {matter}")
+    _down_once(sim, hub, found)
     _one_holder(hub, found)
     _numbers_once(hub, found)
+
+
+def _down_once(sim: Simulation, hub: Hub, found: Findings) -> None:
+    """An op goes down to an office once, but for what a comparison sends again, which names no author."""
+    if sim.book.hub_fell:
+        return  # what comes back to a hub that had lost it goes down anew
+    for office in sorted(hub.scopes):
+        times = Counter(blob for _position, author, blob in raw.stream_ops(sim.hub.store_path, office) if author)
+        for blob, count in times.items():
+            if count > 1:
+                op_id = raw.RawOp.read(blob).id
+                found.add("doubled", f"op {op_id.hex()[:12]} goes down to {office} {count} times")
 
 
 def _matter(op: raw.RawOp) -> tuple[str, ...] | None:
@@ -102,6 +115,9 @@ def nothing_silent(sim: Simulation, hub: Hub, found: Findings) -> None:
             if state == "waiting" and not code:
                 found.add("silent", f"{machine.name} does not know what op {op_id.hex()[:12]} waits for")
     hub_name = sim.hub.county.keys.incarnation if sim.hub.county else b""
+    for machine in sim.working():
+        if machine.incarnation in _forked(hub):
+            found.add("silent", f"{machine.name} goes on under a name that has two histories")
     for device in sorted(_forked(hub) - {hub_name}):
         if ("fork", device.hex()) not in hub.notices:
             found.add("silent", f"nobody was told that device {device.hex()} wrote two histories")

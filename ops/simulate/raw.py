@@ -17,6 +17,8 @@ from typing import Any
 
 import msgpack
 
+HUB_EPOCH = "hub.epoch"  # [epoch, since ms]
+STREAM_PLACE = "edge.stream"  # [epoch, position]
 DOMAIN_OP_ID = b"liandong op id v1"
 KIND, CASE, OFFICE, DEVICE, SEQ, PREV, PARENTS, ROLE, BODY = 3, 4, 5, 6, 7, 8, 9, 11, 15  # keys of an op's content
 
@@ -75,6 +77,12 @@ def op_ids(store: Path) -> set[bytes]:
         return {row[0] for row in db.execute("select id from ops")}
 
 
+def op_ids_of(store: Path, device: bytes) -> set[bytes]:
+    """Ids of the stored ops that a device made."""
+    with opened(store) as db:
+        return {row[0] for row in db.execute("select id from ops where device = ?", (device,))}
+
+
 def all_ops(store: Path) -> list[tuple[bytes, bool, bytes]]:
     """(id by the row, waits, bytes) of every stored op, in order of arrival."""
     with opened(store) as db:
@@ -127,6 +135,46 @@ def scopes(store: Path) -> dict[str, set[bytes]]:
     return found
 
 
+def stream_ops(store: Path, office: str) -> list[tuple[int, bytes, bytes]]:
+    """(position, author, bytes) of the ops in an office's stream, in order. No author: the op is sent a second time."""
+    query = (
+        "select s.pos, s.author, o.blob from hub_stream s join ops o on o.id = s.ref"
+        " where s.office = ? and s.what = 1 order by s.pos"
+    )
+    with opened(store) as db:
+        return list(db.execute(query, (office,)))
+
+
+def stream_receipts(store: Path, office: str) -> list[tuple[int, bytes, set[bytes]]]:
+    """(position, author, ops that are refused) of the receipts in an office's stream, in order."""
+    with opened(store) as db:
+        query = "select pos, ref from hub_stream where office = ? and what = 2 order by pos"
+        rows = list(db.execute(query, (office,)))
+    found = []
+    for position, blob in rows:
+        content = msgpack.unpackb(msgpack.unpackb(blob, raw=False)[0], raw=False)
+        found.append((position, content["author"], {one[0] for one in content["refused"]}))
+    return found
+
+
+def is_set_aside(store: Path, blob: bytes) -> bool:
+    """Whether an edge could not take these bytes and keeps them where a person sees them."""
+    with opened(store) as db:
+        return db.execute("select 1 from edge_aside where blob = ?", (blob,)).fetchone() is not None
+
+
+def hub_released(store: Path) -> set[bytes]:
+    """Held ops that a person has let count."""
+    with opened(store) as db:
+        return {row[0] for row in db.execute("select op from hub_held where decision = 'released'")}
+
+
+def city_answers(store: Path) -> dict[str, str]:
+    """What the hub has done with the city's answers: state by the city's id."""
+    with opened(store) as db:
+        return dict(db.execute("select id, state from upward_answer"))
+
+
 def stream_lengths(store: Path) -> dict[str, int]:
     with opened(store) as db:
         return dict(db.execute("select office, pos from hub_stream_head"))
@@ -147,19 +195,24 @@ def records(store: Path) -> dict[bytes, dict[str, Any]]:
 
 
 def files(store: Path) -> dict[bytes, bool]:
-    """Declared contents by hash: whether all bytes are there and hash to it, computed here."""
+    """Declared contents by hash: whether the store says that all bytes are there."""
     found: dict[bytes, bool] = {}
     with opened(store) as db:
-        for file_id, sha256, complete in db.execute("select id, sha256, complete from files"):
+        for sha256, complete in db.execute("select sha256, complete from files"):
+            found[sha256] = found.get(sha256, False) or bool(complete)
+    return found
+
+
+def false_files(store: Path) -> list[bytes]:
+    """Contents that count as whole and whose bytes do not hash to their name, computed here."""
+    found = []
+    with opened(store) as db:
+        for file_id, sha256 in db.execute("select id, sha256 from files where complete = 1"):
             digest = hashlib.sha256()
             for (blob,) in db.execute("select blob from file_chunks where file_id = ? order by number", (file_id,)):
                 digest.update(blob)
-            right = digest.digest() == sha256
-            if complete and not right:
-                raise AssertionError(
-                    f"file {sha256.hex()[:12]} counts as complete and its bytes do not hash to its name"
-                )
-            found[sha256] = found.get(sha256, False) or bool(complete)
+            if digest.digest() != sha256:
+                found.append(sha256)
     return found
 
 

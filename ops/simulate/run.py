@@ -12,21 +12,23 @@ import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from edge import incarnation
-from ops.simulate import branches, checks, equality, outcomes, raw, times
+from ops.simulate import branches, checks, equality, meaning, outcomes, raw, times
 from ops.simulate.faults.catalogue import NAMES
 from ops.simulate.findings import Findings
 from ops.simulate.heal import heal
+from ops.simulate.mutants.catalogue import MUTANTS
 from ops.simulate.options import HEAL, Options
 from ops.simulate.simulation import Simulation
-from ops.simulate.world import DAY
+from ops.simulate.world import DAY, MINUTE, START_MS
 
+LOOKS_MIN, LOOK_MS_MIN = 12, 5 * MINUTE  # how often everything is looked at in a run of less than that many days
 MEMORY_DISK = Path("/dev/shm")  # syncing costs nothing there; the stores keep all their safe settings
 Progress = Callable[[str], None]
 
@@ -62,6 +64,7 @@ class Summary:
             "offices": options.offices,
             "days": options.days,
             "mode": options.mode,
+            "mutant": options.mutant,
             "clean": self.clean,
             "node_days": round(self.node_days, 2),
             "acts": self.acts,
@@ -82,20 +85,24 @@ class Summary:
         }
 
 
-def simulate(options: Options, *, progress: Progress = lambda _text: None) -> Summary:
-    """Play a county through its days and, in the mode `heal`, through the rounds after them; then check everything."""
+def simulate(options: Options, *, until: str = "", progress: Progress = lambda _text: None) -> Summary:
+    """Play a county through its days and, in the mode `heal`, through the rounds after them; then check everything.
+
+    Args:    until: a kind of finding at which the days may end, because nothing more is asked; "" for never.
+    """
     found = Findings()
-    with _room() as room, _own_chance(options.seed), _watching(found):
+    planted = MUTANTS[options.mutant].planted() if options.mutant else nullcontext()
+    with _room() as room, _own_chance(options.seed), _watching(found), planted:
         sim = Simulation(options, room)
         with sim.built():
-            _live(sim, found, progress)
-            checks.nothing_lost(sim, found)
             rounds: list[int] = []
-            if options.mode == HEAL:
+            if not _live(sim, found, until, progress) and options.mode == HEAL:
                 progress("the faults stop")
                 rounds = heal(sim)
                 found.lost_with_disk.clear()
                 checks.nothing_lost(sim, found)
+                checks.places_are_true(sim, found)
+                checks.files_are_whole(sim, found)
                 hub = equality.Hub(sim)
                 equality.everything_equal(sim, hub, found)
                 outcomes.nothing_doubled(sim, hub, found)
@@ -103,19 +110,27 @@ def simulate(options: Options, *, progress: Progress = lambda _text: None) -> Su
                 branches.carried_well(sim, hub, found)
                 times.times_are_plausible(sim, hub, found)
                 outcomes.order_does_not_matter(sim, hub, found)
+                meaning.cases_mean_what_was_said(sim, hub, found)
             checks.bytes_unchanged(sim, found)
             return _summary(sim, found, rounds)
 
 
-def _live(sim: Simulation, found: Findings, progress: Progress) -> None:
-    """The days, with a look at everything once a day."""
+def _live(sim: Simulation, found: Findings, until: str, progress: Progress) -> bool:
+    """The days, with a look at everything once a day, and in short runs more often; True if what was awaited is found."""
     sim.begin()
-    day = 0
+    step = min(DAY, max(LOOK_MS_MIN, (sim.end_ms - sim.world.now_ms) // LOOKS_MIN))
     while sim.world.now_ms < sim.end_ms:
-        sim.world.run_until(min(sim.end_ms, sim.world.now_ms + DAY))
-        day += 1
+        sim.world.run_until(min(sim.end_ms, sim.world.now_ms + step))
         checks.nothing_lost(sim, found)
-        progress(f"day {day}: {len(sim.book.entries)} ops, {sum(sim.plan.counts.values())} faults")
+        checks.places_are_true(sim, found)
+        checks.files_are_whole(sim, found)
+        lived = (sim.world.now_ms - START_MS) / DAY
+        progress(f"day {lived:.3g}: {len(sim.book.entries)} ops, {sum(sim.plan.counts.values())} faults")
+        if sim.problems:
+            found.add("lost", sim.problems[0])
+        if until and found.counts()[until]:
+            return True
+    return False
 
 
 def _summary(sim: Simulation, found: Findings, rounds: list[int]) -> Summary:

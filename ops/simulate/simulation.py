@@ -32,6 +32,7 @@ from ops.simulate.hub_node import HubMachine
 from ops.simulate.machine import Machine
 from ops.simulate.network import HUB_BOX, Broker
 from ops.simulate.options import Options
+from ops.simulate.raw import HUB_EPOCH
 from ops.simulate.staff import Staff
 from ops.simulate.world import DAY, HOUR, MINUTE, START_MS, World
 from protocol import keys as device_keys
@@ -275,14 +276,15 @@ class Simulation:
             self.book.seen_elsewhere(old.store_path)
             old.retire()
 
-    def hub_falls_back(self, change: Callable[[], None]) -> None:
+    def hub_falls_back(self, change: Callable[[], None], *, knowingly: bool = False) -> None:
         """The hub's store becomes an earlier one by `change`, and its daemon starts again."""
         before = self.hub_ops()
         self.hub.stop()
         self.hub.clock.boot()
         change()
         after = self.hub_ops()
-        self.book.hub_fell_back(before, after)
+        epoch = raw.meta(self.hub.store_path, HUB_EPOCH)[0]
+        self.book.hub_fell_back(before, after, epoch, knowingly=knowingly)
         self.world.note("hub fell back", len(before - after))
         self.world.at(self.world.between(MINUTE, HOUR), self.hub.start)
 

@@ -10,18 +10,25 @@ from typing import TYPE_CHECKING
 
 from conflict.ledger.errors import UnknownCase
 from edge.attachment import file_of
+from edge.desk import Saved
+from edge.forms import Application
+from edge.main import Node
 from hub import admin
 from hub.review import rehome
 from ops.simulate import tree
 from ops.simulate.edge_node import EdgeMachine
-from ops.simulate.faults.fault import Fault, busy, one_edge, some_edges
+from ops.simulate.faults.fault import End, Fault, busy, one_edge, some_edges
 from ops.simulate.network import Weather
-from ops.simulate.staff import CHIEF
+from ops.simulate.people import somebody
+from ops.simulate.staff import CHIEF, Act
 from ops.simulate.world import DAY, HOUR, MINUTE, SECOND
 from protocol.errors import LiandongError
 
 if TYPE_CHECKING:
     from ops.simulate.simulation import Simulation
+
+RUSH = 8  # acts at each window on a market day, within two minutes
+QUARRELLED = ("applicant_phone", "事由", "人数")
 
 
 def _catalogue(sim: Simulation, span_ms: int) -> None:
@@ -101,6 +108,67 @@ def _twice(sim: Simulation, span_ms: int) -> None:
     busy(sim, some_edges(sim), span_ms)
 
 
+def _quarrel(sim: Simulation, span_ms: int) -> End:
+    """A village hands a case to its township; then both lose their lines, and each corrects the same entry of it."""
+    pairs = [
+        (village, town)
+        for office in sim.tree.villages
+        if office not in sim.moved
+        for village in sim.devices_of(office)
+        for town in sim.devices_of(office[:9])
+        if village.up and town.up
+    ]
+    if not pairs:
+        return lambda: None
+    village, town = sim.world.rng.choice(pairs)
+    both, weather = (village, town), Weather(cut=True)
+    name, number = sim.world.rng.choice(QUARRELLED), list[str]()
+    for machine in both:
+        sim.open_line(machine, span_ms)
+    _try(sim, village, "accept", lambda node: _opened(sim, node, number))
+    _try(sim, village, "forward", lambda node: node.service.forward(CHIEF, number[0], opinion="拟同意上报"))
+    sim.world.at(span_ms * 0.4, _try, sim, town, "take", lambda node: node.service.take(CHIEF, number[0]))
+    for machine in both:
+        sim.world.at(span_ms * 0.6, machine.line.put, weather)
+        sim.world.at(sim.world.between(span_ms * 0.65, span_ms * 0.95), _correct, sim, machine, number, name)
+
+    def end() -> None:
+        for machine in both:
+            machine.line.lift(weather)
+
+    return end
+
+
+def _opened(sim: Simulation, node: Node, number: list[str]) -> Saved:
+    person = somebody(sim.world.rng)
+    saved = node.service.accept(CHIEF, Application("SIM-CN-1", person.name, person.number, fields={"人数": "1"}))
+    number.append(saved.case)
+    return saved
+
+
+def _correct(sim: Simulation, machine: EdgeMachine, number: list[str], name: str) -> None:
+    said = f"更正为{sim.world.rng.randint(1, 999)}"
+    _try(sim, machine, "amend", lambda node: node.service.amend(CHIEF, number[0], {name: said}, reason="录入有误"))
+
+
+def _try(sim: Simulation, machine: EdgeMachine, kind: str, act: Act) -> None:
+    """Somebody wants to do this; what is refused, or not here yet, is part of life."""
+    if machine.up and not machine.gone and not sim.healing:
+        try:
+            sim.perform(machine, kind, act)
+        except (LiandongError, UnknownCase, IndexError) as error:
+            sim.world.note("refused at desk", machine.name, getattr(error, "code", "nothing to act upon"))
+
+
+def _market_day(sim: Simulation, span_ms: int) -> None:
+    """Everybody comes at once, and what the offices do crosses on the way."""
+    begin = span_ms * 0.3
+    for machine in some_edges(sim, 0.8):
+        sim.open_line(machine, span_ms)
+        for _ in range(RUSH):
+            sim.world.at(begin + sim.world.between(0, 2 * MINUTE), sim.somebody_acts, machine)
+
+
 def _stick(sim: Simulation, span_ms: int) -> None:
     """What an office could not send goes on a stick, hours late, twice, or damaged; the answer comes back the same way."""
     machine = one_edge(sim)
@@ -152,5 +220,9 @@ COUNTIES = (
     Fault("catalogue_published", "a new catalogue is published while cases travel", (HOUR, 8 * HOUR), _catalogue),
     Fault("calendar_published", "a new calendar is published while cases travel", (HOUR, 8 * HOUR), _calendar),
     Fault("office_rehomed", "a village comes under another township while its cases travel", (HOUR, DAY), _rehomed),
+    Fault("market_day", "many people come at once, and every window is busy", (5 * MINUTE, 30 * MINUTE), _market_day),
+    Fault(
+        "quarrel", "two offices without a line correct the same entry of one case", (20 * MINUTE, 2 * HOUR), _quarrel
+    ),
     Fault("duplicate_acceptance", "one person applies for one thing at two windows", (2 * HOUR, DAY), _twice),
 )

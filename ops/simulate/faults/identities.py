@@ -10,6 +10,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from hub import enrolment
+from ops.simulate import raw
 from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.faults.fault import Fault, busy, one_edge, some_edges
 from ops.simulate.hub_node import HubMachine
@@ -87,7 +88,7 @@ def _hub_restored(sim: Simulation, span_ms: int) -> None:
 
     def put_back() -> None:
         if not sim.healing:
-            sim.hub_falls_back(lambda: sim.restore(sim.hub, backup))
+            sim.hub_falls_back(lambda: sim.restore(sim.hub, backup), knowingly=True)
             busy(sim, some_edges(sim), HOUR, acts=1)
 
     sim.world.at(span_ms, put_back)
@@ -132,6 +133,7 @@ def revoked(sim: Simulation, span_ms: int, victim: EdgeMachine | None = None) ->
         return True
 
     if sim.at_hub(revoke):
+        sim.book.revoked[name] = raw.op_ids_of(sim.hub.store_path, name)
         sim.world.note("revoked", victim.name)
         sim.enrol_later(victim.office)
 

@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from conflict.ledger.append import append_many
 from conflict.ledger.chains import chain
 from conflict.ledger.views import heads, list_views, refold
-from edge import incarnation, outbox
+from conflict.ledger.views import op as ledger_op
+from conflict.numbers import make
+from edge import incarnation, memory, outbox
 from edge.main import Node
 from edge.sync_loop import hub_device
+from ops.simulate import raw
 from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.faults.fault import Fault, busy, one_edge
+from ops.simulate.raw import RawOp
 from ops.simulate.world import HOUR, MINUTE
 from protocol import keys as device_keys
 from protocol import topics
+from protocol.chunks import CHUNK_BYTES
 from protocol.envelope import seal_envelope
 from protocol.errors import LiandongError
-from protocol.messages import Message, Ops
+from protocol.messages import Chunk, Message, Ops
 from protocol.op import Draft, Op, sign_op
 from protocol.trust import fingerprint
 
@@ -229,6 +234,41 @@ def _old_version(sim: Simulation, machine: EdgeMachine) -> None:
         sim.book.look_at(machine, told=False)
 
 
+def _false_bytes(sim: Simulation, machine: EdgeMachine) -> None:
+    """A device sends bytes of the right length that are not the file's, together with the op that names it."""
+    node = machine.node
+    assert node is not None
+    rows = node.service.list_cases(limit=20)
+    if not rows:
+        return
+    shown = node.service.show(sim.world.rng.choice(rows)["case"])
+    if not sim.perform(machine, *sim.staff.attach(shown["case"], shown)):
+        return
+    with node.store.read() as tx:
+        seq, _last = chain(tx, node.keys.incarnation)
+    op = RawOp.read(raw.ops_after(machine.store_path, node.keys.incarnation, seq - 1)[0])
+    sha256, size = op.body["sha256"], op.body["size"]
+    piece = sim.world.rng.randbytes(min(size, CHUNK_BYTES))
+    _send(machine, Ops([op.blob]), Chunk(sha256, size, 0, piece))
+
+
+def _false_terms(sim: Simulation, machine: EdgeMachine) -> None:
+    """A faulty program opens a case under terms that nobody has published."""
+    node = machine.node
+    assert node is not None
+    with node.store.write() as tx:
+        rows = list_views(tx, limit=20)
+        opener = ledger_op(tx, sim.world.rng.choice(rows).case) if rows else None
+        number = make(node.keys.office, node.clock.now_ms(), memory.next_number(tx), device=node.keys.incarnation)
+    if opener is None or not isinstance(opener.body.get("terms"), dict):
+        return
+    terms = {**opener.body["terms"], "version": 999}
+    draft = _draft(sim, node, "accept", {**opener.body, "terms": terms, "number": number}, opens=True)
+    if draft is not None and machine.do(lambda: _past_the_desk(node, draft)):
+        sim.book.look_at(machine, told=False)
+        sim.world.note("false terms", machine.name)
+
+
 SPAN = (10 * MINUTE, 2 * HOUR)
 POISON = (
     Fault("poison_op", "an office's program writes well-signed nonsense", SPAN, _often(_poison_op)),
@@ -241,5 +281,9 @@ POISON = (
     Fault("foreign_county", "a device of another county speaks into ours", SPAN, _often(_foreign_county)),
     Fault("forged_author", "a device hands in ops in another's name", SPAN, _often(_forged_author)),
     Fault("equivocation", "a device says two things under one number", SPAN, _often(_equivocates)),
+    Fault("false_bytes", "a device sends bytes that are not the file's", SPAN, _often(_false_bytes)),
+    Fault(
+        "false_terms", "an office's program opens cases under terms that nobody published", SPAN, _often(_false_terms)
+    ),
     Fault("old_version", "messages and kinds of op of another version", SPAN, _often(_old_version)),
 )

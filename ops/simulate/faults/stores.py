@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.faults.fault import End, Fault, busy, edge_or_hub, one_edge, some_edges
 from ops.simulate.machine import Machine
 from ops.simulate.world import HOUR, MINUTE
+from protocol.errors import StoreError
 
 if TYPE_CHECKING:
     from ops.simulate.simulation import Simulation
+
+SYNC_FULL = 2  # of SQLite's PRAGMA synchronous
 
 
 def _lying_edge(sim: Simulation, span_ms: int) -> None:
@@ -46,6 +50,38 @@ def _lying_hub(sim: Simulation, span_ms: int) -> None:
         sim.hub_falls_back(lambda: sim.hub.put_store_back(kept))
 
     sim.world.at(span_ms, cut)
+
+
+def _power_cut(sim: Simulation, span_ms: int) -> None:
+    """The power fails. What the store had asked the disk to sync is there; a store that does not ask for it at each
+    commit loses all that was written in this span, which is no fault of the disk."""
+    victim = edge_or_hub(sim)
+    kept = victim.copy_store("unsynced")
+    edges = [victim] if isinstance(victim, EdgeMachine) else some_edges(sim)
+    busy(sim, edges, span_ms, acts=2)
+
+    def cut() -> None:
+        if victim.gone or sim.healing or not victim.up:
+            return
+        synced = victim.do(lambda: _syncs_at_commit(victim))
+        victim.stop()
+        victim.clock.boot()
+        if not synced:
+            victim.put_store_back(kept)
+        sim.world.note("power cut", victim.name)
+        sim.world.at(sim.world.between(MINUTE, HOUR), victim.start)
+
+    sim.world.at(span_ms, cut)
+
+
+def _syncs_at_commit(victim: Machine) -> bool:
+    """What SQLite itself says of the connection that writes; a store that refuses to be asked has written nothing."""
+    store = victim.node.store if isinstance(victim, EdgeMachine) else victim.county.store  # type: ignore[union-attr,attr-defined]
+    try:
+        with store.write(reserve=True) as tx:
+            return bool(tx.exec_driver_sql("pragma synchronous").scalar_one() >= SYNC_FULL)
+    except StoreError:
+        return True
 
 
 def _full(sim: Simulation, victim: Machine) -> End:
@@ -84,6 +120,7 @@ STORES = (
         "lying_disk_edge", "an edge's disk loses commits that it had confirmed", (20 * MINUTE, 8 * HOUR), _lying_edge
     ),
     Fault("lying_disk_hub", "the hub's disk loses commits that it had confirmed", (5 * MINUTE, HOUR), _lying_hub),
+    Fault("power_cut", "the power fails; only what was synced is on the disk", (20 * MINUTE, 4 * HOUR), _power_cut),
     Fault("disk_full_edge", "an edge's disk is full", (20 * MINUTE, 8 * HOUR), _full_edge),
     Fault("disk_full_hub", "the hub's disk is full", (10 * MINUTE, 2 * HOUR), _full_hub),
     Fault("read_only", "a store cannot be written", (10 * MINUTE, 2 * HOUR), _read_only),

@@ -1,0 +1,1 @@
+"""Planted bugs: what the simulator must be able to catch."""

@@ -1,0 +1,184 @@
+"""Planted bugs of the county's machine: receipts too early, refusals without a trace, offices forgotten, the city twice.
+
+For: mutants of hub/.
+May not: be imported by the product.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import update
+
+from conflict.ledger.meta import get_meta
+from hub import arrival, init, routing, state, transaction, upward_run
+from hub.upward import gateway, tries
+from hub.upward.schema import upward
+from hub.verdicts import REFUSED
+from ops.simulate.mutants import runs
+from ops.simulate.mutants.mutant import DIVERGED, DOUBLED, LOST, SILENT, Mutant, Swap
+
+
+def _refused_without_trace() -> list[Swap]:
+    real = transaction.Work._keep_verdicts
+
+    def keep(self: Any) -> None:
+        said, self.verdicts = self.verdicts, [one for one in self.verdicts if one.state != REFUSED]
+        real(self)
+        self.verdicts = said
+
+    return [(transaction.Work, "_keep_verdicts", keep)]
+
+
+def _office_forgotten() -> list[Swap]:
+    real = routing.scope_of
+
+    def scope_of(participants: Any, parent: Any, county: str) -> frozenset[str]:
+        return frozenset(office for office in real(participants, parent, county) if len(office) != 9)
+
+    return [(transaction, "scope_of", scope_of)]
+
+
+def _epoch_stays() -> list[Swap]:
+    real = state.new_epoch
+
+    def new_epoch(tx: Any, random: bytes, **named: Any) -> None:
+        if get_meta(tx, state.EPOCH) is None:
+            real(tx, random, **named)
+
+    return [(init, "new_epoch", new_epoch), (state, "new_epoch", new_epoch)]
+
+
+def _poison_blocks() -> list[Swap]:
+    real = transaction.Work.take
+
+    def take(self: Any, ops: Any, *, via: str, released: bool = False) -> Any:
+        stopped = _refused_devices(self.tx)
+        return real(self, [op for op in ops if op.device not in stopped], via=via, released=released)
+
+    return [(transaction.Work, "take", take)]
+
+
+def _refused_devices(tx: Any) -> set[bytes]:
+    query = "select distinct o.device from op_outcomes w join ops o on o.id = w.op_id where w.outcome = 'refused'"
+    return {row[0] for row in tx.exec_driver_sql(query)}
+
+
+def _revoked_believed() -> list[Swap]:
+    return [(transaction.Work, "_hold_late", lambda self, ops: list(ops))]
+
+
+def _author_not_checked() -> list[Swap]:
+    real = arrival._misfit
+
+    def misfit(op: Any, roster: Any) -> Any:
+        return None if roster.device(op.device) is not None else real(op, roster)
+
+    return [(arrival, "_misfit", misfit), (arrival, "_bad_signatures", lambda pairs, roster: [])]
+
+
+def _new_key_each_try() -> list[Swap]:
+    real = tries.claim
+
+    def claim(tx: Any, forward_op: bytes, now_ms: int) -> Any:
+        parcel = real(tx, forward_op, now_ms)
+        if parcel is None:
+            return None
+        key = os.urandom(32).hex()
+        tx.execute(update(upward).where(upward.c.forward_op == forward_op).values(key=key))
+        return replace(parcel, key=key)
+
+    return [(tries, "claim", claim)]
+
+
+def _answer_lost() -> list[Swap]:
+    def hand_over(self: Any, tx: Any, answer: Any) -> bytes:
+        return bytes(answer.case)  # noted as handed over, and no op says so
+
+    real = upward_run.HubDesk.hand_over
+    return [
+        (
+            upward_run.HubDesk,
+            "hand_over",
+            lambda self, tx, answer: real(self, tx, answer) if answer.kind == "take" else hand_over(self, tx, answer),
+        ),
+        (gateway, "_op_of", lambda tx, answer: None),
+    ]
+
+
+HUB = (
+    Mutant(
+        "refused_without_trace",
+        "hub/transaction.py",
+        "the hub refuses an op and keeps no trace of it",
+        SILENT,
+        "at the hub and refused at",
+        _refused_without_trace,
+        runs.POISON,
+    ),
+    Mutant(
+        "office_forgotten",
+        "hub/routing.py",
+        "the township is forgotten when a case of its village is routed",
+        DIVERGED,
+        "is not routed to",
+        _office_forgotten,
+        runs.WEATHER,
+    ),
+    Mutant(
+        "epoch_stays",
+        "hub/init.py, hub/ahead.py",
+        "a hub put back from a backup goes on in the old epoch of its streams",
+        DIVERGED,
+        "goes on in the epoch",
+        _epoch_stays,
+        runs.HUB_BACK,
+    ),
+    Mutant(
+        "poison_blocks",
+        "hub/transaction.py",
+        "after one refused op of a device the hub does not listen to its later ones",
+        SILENT,
+        "still has no word of the hub",
+        _poison_blocks,
+        runs.POISON,
+    ),
+    Mutant(
+        "revoked_believed",
+        "hub/transaction.py",
+        "ops of a revoked device that come late count without anybody being asked",
+        SILENT,
+        "nobody was asked",
+        _revoked_believed,
+        runs.REVOKED,
+    ),
+    Mutant(
+        "author_not_checked",
+        "hub/arrival.py",
+        "the hub takes an op for its named author's without checking signature and office",
+        SILENT,
+        "the forged op",
+        _author_not_checked,
+        runs.POISON,
+    ),
+    Mutant(
+        "new_key_each_try",
+        "hub/upward/tries.py",
+        "a hand-in whose answer was cut off is tried again under another key",
+        DOUBLED,
+        "the city has forward",
+        _new_key_each_try,
+        runs.CITY,
+    ),
+    Mutant(
+        "answer_lost",
+        "hub/upward_run.py",
+        "the city's answer is noted as handed over and no op says it",
+        LOST,
+        "the city's answer",
+        _answer_lost,
+        runs.CITY,
+    ),
+)

@@ -1,0 +1,39 @@
+"""The short runs that mutants share.
+
+For: few runs, so that few clean ones are needed beside them.
+May not: hold a run that is not clean without a mutant (a test looks).
+Manual: docs/testing.md, "Mutants".
+"""
+
+from __future__ import annotations
+
+from ops.simulate.mutants.mutant import Run
+
+WEATHER = Run(("drop", "partition_hub", "broker_forgets"))
+CRASHES = Run(("crash_before_commit", "crash_after_commit"))
+RUSH = Run(("market_day", "crash_after_commit", "crash_any_statement"), seeds=(1, 2, 3, 4, 5, 6))
+GAPS = Run(("market_day", "reorder", "duplicate"))
+POWER = Run(("power_cut", "partition_office"))
+APART = Run(("quarrel", "clock_jumps"))
+POISON = Run(("poison_op", "forged_author", "false_terms"))
+SCANS = Run(("attachment_cut", "false_bytes"))
+STICKS = Run(("usb_crossing", "partition_hub"))
+HUB_BACK = Run(("hub_restored", "duplicate"))
+CITY = Run(("city_cut", "crash_before_commit"))
+RESTORED = Run(("edge_restored", "clone"))
+REVOKED = Run(("device_revoked", "partition_office"))
+RUNS = {
+    "weather": WEATHER,
+    "crashes": CRASHES,
+    "rush": RUSH,
+    "gaps": GAPS,
+    "power": POWER,
+    "apart": APART,
+    "poison": POISON,
+    "scans": SCANS,
+    "sticks": STICKS,
+    "hub_back": HUB_BACK,
+    "city": CITY,
+    "restored": RESTORED,
+    "revoked": REVOKED,
+}
