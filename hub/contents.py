@@ -83,6 +83,14 @@ def wanted_from(
     return [(sha256, missing) for sha256, missing in wants if missing]
 
 
+def is_named_by(tx: Connection, device: bytes, sha256: bytes) -> bool:
+    """Whether an op of this device that counts names this file."""
+    query = select(schema.file_source.c.size).where(
+        schema.file_source.c.sha256 == sha256, schema.file_source.c.device == device
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
 def devices_with_wants(tx: Connection) -> set[bytes]:
     """Devices that must be asked for something."""
     query = (

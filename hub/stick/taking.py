@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, update
 from conflict.ledger.append import known
 from conflict.ledger.files import put_chunk
 from conflict.ledger.receipts import outcomes_of
-from hub import devices, held, lineage, notices, refusals, schema, state, streams
+from hub import contents, devices, held, lineage, notices, refusals, schema, state, streams
 from hub.ahead import settle_ahead
 from hub.arrival import Arrival
 from hub.devices import Contact
@@ -170,7 +170,7 @@ class _Taking:
         if isinstance(message, Ops):
             self._offered(device, message.blobs)
             return
-        if device.state == REVOKED:
+        if device.state == REVOKED and not self._is_due(device, message):
             return  # only its ops count, and a person decides on them
         if isinstance(message, Hello):
             self._hello(device, message)
@@ -183,6 +183,13 @@ class _Taking:
             self._chunks.append((device, message))
             if len(self._chunks) >= CHUNKS_TOGETHER:
                 self._flush_chunks()
+
+    def _is_due(self, device: Device, message: Message) -> bool:
+        """Whether it is a piece of a file that a released op of this revoked device names: nobody else may have it."""
+        if not isinstance(message, Chunk):
+            return False
+        with self._store.read() as tx:
+            return contents.is_named_by(tx, device.incarnation, message.sha256)
 
     def _hello(self, device: Device, hello: Hello) -> None:
         if len(hello.session) != SESSION_BYTES:

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from conflict.ledger import files
 from edge import aside
 from edge.config import read_config
-from hub import enrolment, held, refusals, schema, state
+from hub import admin, enrolment, held, refusals, schema, state
 from ops.stick import verify
 from protocol import envelope as envelopes
 from protocol.carriers.bundle import read_bundle, write_bundle
@@ -281,6 +282,27 @@ def test_late_ops_of_a_revoked_device_go_to_a_person(courier: Courier) -> None:
         assert answered is None
     with hub.store.read() as tx:
         assert [one.code for one in held.listed(tx)] == ["revoked"]
+
+
+def test_the_scan_of_a_released_op_comes_with_the_same_stick_once_more(courier: Courier, tmp_path: Path) -> None:
+    scan = tmp_path / "scan.bin"
+    scan.write_bytes(courier.random(90_000))
+    courier.accept("village", attachments=[scan])
+    exported = courier.export("village").file
+    hub = courier.hub
+    with hub.store.write() as tx:
+        device = courier.nodes["village"].keys.incarnation
+        enrolment.set_state(tx, hub.shelf, hub.keys, device, REVOKED, staff="周强", now_ms=courier.hands.now_ms)
+    courier.at_hub(exported)
+    with hub.store.read() as tx:
+        ops = [one.op for one in held.listed(tx)]
+        assert not files.incomplete_files(tx, limit=9)
+    assert admin.release(hub, ops, staff="周强", now_ms=courier.hands.now_ms) == len(ops) == 2
+    with hub.store.read() as tx:
+        assert len(files.incomplete_files(tx, limit=9)) == 1
+    courier.at_hub(exported)
+    with hub.store.read() as tx:
+        assert not files.incomplete_files(tx, limit=9)
 
 
 def test_a_courier_s_directory_with_bad_files_in_it(courier: Courier) -> None:
