@@ -41,12 +41,13 @@ class _Quest:
     """What one device is asked for. named: hash -> size of what is still to come; pieces: of the first that we ask for.
 
     ranges: kind -> above, below of what it was asked to show. answered: it has named all that it holds there.
-    heard_ms: when it said something about it last.
+    heard_ms: when it said something about it last. failed: it named something that it does not give.
     """
 
     ranges: dict[str, tuple[int, int]]
     heard_ms: int = 0
     answered: bool = False
+    failed: bool = False
     named: dict[bytes, int] = field(default_factory=dict)
     current: bytes = b""
     pieces: dict[int, bytes] = field(default_factory=dict)
@@ -95,6 +96,7 @@ class Recall:
                 ranges[kind] = (min(own, ranges.get(kind, (own, 0))[0]), 0)  # only our signature would prove it
         if not ranges:
             return None
+        self._claims = {sha256: claim for sha256, claim in self._claims.items() if claim[0] != device}
         before = self._quests.get(device)
         self._quests[device] = _Quest(ranges, documents=before.documents if before else [])
         return _show(ranges)
@@ -125,9 +127,13 @@ class Recall:
             return []
         for sha256 in [one for one in quest.named if one in self._taken]:
             del quest.named[sha256]
-        for sha256, size in quest.named.items():
+        for sha256, size in list(quest.named.items()):
             holder, since = self._claims.get(sha256, (device, mono_ms))
             if holder != device and mono_ms - since < PATIENCE_MS:
+                continue
+            if holder == device and mono_ms - since > PATIENCE_MS:  # attachments are not to wait for it any longer
+                del quest.named[sha256], self._claims[sha256]
+                quest.failed = True
                 continue
             if holder != device or sha256 not in self._claims:
                 self._claims[sha256] = (device, mono_ms)
@@ -175,6 +181,7 @@ class Recall:
         """One transaction."""
         documents = [one for quest in ready for one in quest.documents]
         taken, before, work = Taken(), self._versions(), None
+        asked = {name for name in done if not self._quests[name].failed}  # the others are asked when they greet again
         now_ms = self._now_ms()
         try:
             with self._store.write() as tx:
@@ -182,7 +189,7 @@ class Recall:
                     work = recovery.recover(
                         tx, self._shelf, self._keys, documents, random_bytes=self._random_bytes, now_ms=now_ms
                     )
-                recovery.note_asked(tx, done)
+                recovery.note_asked(tx, asked)
         except BaseException:
             self._shelf.reset()
             raise
@@ -190,7 +197,7 @@ class Recall:
             quest.documents = []
         self._quests = {name: quest for name, quest in self._quests.items() if name not in done}
         self._follow_era()
-        self._asked |= done
+        self._asked |= asked
         if self._versions() != before:
             self._untried = taken.roster_changed = True
             _log.warning("%d documents that this hub had lost are merged", len(documents))
