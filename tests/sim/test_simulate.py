@@ -31,6 +31,7 @@ from ops.simulate.options import Options
 from ops.simulate.run import simulate
 
 SEEDS = range(1, 2 + int(os.environ.get("LIANDONG_SIM_SEEDS", "0")))
+PUT_BACK = {"hub_restored", "catalogue_published", "calendar_published", "device_revoked", "edge_replaced"}
 GROUPS: dict[str, tuple[Fault, ...]] = {
     "lines": lines.LINES,
     "brokers": brokers.BROKERS,
@@ -38,6 +39,7 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
     "stores": stores.STORES,
     "clocks": clocks.CLOCKS,
     "identities": identities.IDENTITIES,
+    "a hub put back": tuple(fault for fault in (*identities.IDENTITIES, *counties.COUNTIES) if fault.name in PUT_BACK),
     "poison": poison.POISON,
     "counties": counties.COUNTIES,
     "cities": cities.CITIES,
