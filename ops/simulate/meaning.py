@@ -125,8 +125,10 @@ def _answers_of_the_city_arrive(sim: Simulation, hub: Hub, found: Findings) -> N
     """Every decision and return of the city is an op of its case, once, or lies where an administrator sees it."""
     said = {str(op.body["answer"]) for _waits, op in hub.rows.values() if op.role == "hub" and "answer" in op.body}
     states = raw.city_answers(sim.hub.store_path)
+    forwards = {case["receipt"]: bytes.fromhex(case["bundle"]["forward"]) for case in sim.city.store.cases()}
     for answer in sim.city.store.answers(0, ANSWERS_MAX):
         known = answer["id"] in said or states.get(answer["id"]) in VISIBLE
+        known |= forwards.get(answer["receipt"]) in found.lost_with_disk  # only the city has the case still
         if answer["kind"] in ("returned", "decided") and not known:
             found.add("lost", f"the city's answer {answer['id']} ({answer['kind']}) is in no case")
 
