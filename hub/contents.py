@@ -7,7 +7,7 @@ Spec: docs/protocol/chunks.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from sqlalchemy import Connection, exists, func, select
 
@@ -18,6 +18,7 @@ from conflict.ledger.statements import insert_new
 from hub import schema
 from protocol import chunks
 from protocol.op import ID_BYTES, Op
+from protocol.roster import Device
 
 NAMING = frozenset({OpKind.ATTACH, OpKind.KEEP_DUPLICATE})  # kinds of op that name files
 LOOKED_AT = 200  # incomplete files considered for one want
@@ -46,6 +47,30 @@ def also_from(tx: Connection, ops: Iterable[Op], device: bytes) -> None:
             if tx.execute(select(schema.file_source.c.size).where(here).limit(1)).first() is not None:
                 rows.append({"sha256": sha256, "device": device, "case_id": op.case, "size": size})
     insert_new(tx, schema.file_source, rows)
+
+
+def found_at(tx: Connection, device: Device, holds: Callable[[bytes], bool]) -> int:
+    """A comparison showed what this device has: files that we lack and it holds may be asked from it too, if a case in
+    its office's scope names them. The machine that named them may be no more, and we may have lost the bytes since.
+
+    Args:    holds: whether the device has the file of this hash, whole.
+    Returns: how many files.
+    """
+    source, scope = schema.file_source, schema.scope
+    query = (
+        select(source.c.sha256, source.c.case_id, source.c.size)
+        .join(ledger.files, ledger.files.c.sha256 == source.c.sha256)
+        .join(scope, scope.c.case_id == source.c.case_id)
+        .where(ledger.files.c.complete == 0, scope.c.office == device.office)
+        .distinct()
+    )
+    rows = [
+        {"sha256": sha256, "device": device.incarnation, "case_id": case, "size": size}
+        for sha256, case, size in tx.execute(query)
+        if holds(sha256)
+    ]
+    insert_new(tx, schema.file_source, rows)
+    return len({row["sha256"] for row in rows})
 
 
 def wanted_from(

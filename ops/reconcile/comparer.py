@@ -1,7 +1,7 @@
 """The hub's side of a reconciliation, over the links that exist anyway: it begins, devices answer, each side repairs.
 
 For: comparing with the devices that a request names, and daily with those that are here; putting what an office lacks
-into its stream again.
+into its stream again; noting which device holds bytes that the hub lacks.
 May not: send anything (bodies go in and out); delete or overwrite a fact; believe that equal counts mean equal facts.
 Spec: docs/protocol/reconcile.md.  The device's side: edge/sync/compare.py.
 """
@@ -22,7 +22,7 @@ from conflict.ledger.views import refold
 from ops.reconcile import items
 from ops.reconcile.daily import Daily
 from protocol.errors import RemoteProtocolError
-from protocol.reconcile import NONCE_BYTES, Comparison
+from protocol.reconcile import NONCE_BYTES, Comparison, item_of
 from protocol.roster import ACTIVE, Device
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ class HubComparer:
 
     def _finish(self, device: Device, running: _Running) -> None:
         """Repair what the office lacks by putting it at the end of its stream, and write the result down."""
+        from hub.contents import found_at
         from hub.state import epoch_of
         from hub.streams import Item, extend
         from protocol.messages import STREAM_OP
@@ -144,6 +145,8 @@ class HubComparer:
             views = [thing for thing in mine if thing.tag == items.VIEW]
             # without the author's name, because a device's own ops are left out of its stream
             extend(tx, {device.office: [Item(STREAM_OP, b"", thing.name) for thing in ops]})
+            if comparison.only_theirs:
+                found_at(tx, device, lambda sha256: item_of(b"file", sha256) in comparison.only_theirs)
             if not ops and views:
                 refold(tx, [thing.name for thing in views])
             epoch = epoch_of(tx)

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import pytest
 
+from conflict.ledger.meta import put_meta
 from hub import contents
 from hub.arrival import Arrival
 from hub.init import County
 from hub.source import Board, DeviceSource
-from tests.unit.hub.hub_support import NEIGHBOUR, VILLAGE, Clock, Machine, enrol, hub_device, new_intake
+from ops.reconcile.comparer import REQUEST, HubComparer
+from protocol import canonical
+from protocol.reconcile import Comparison, item_of
+from tests.unit.hub.hub_support import NEIGHBOUR, TOWN, VILLAGE, Clock, Machine, enrol, hub_device, new_intake
 
 BODY = {"material": "照片", "size": 9, "media": "image/png", "name": "a.png", "grade": "A"}
 MISSING = [(b"s" * 32, [[0, 0]])]
@@ -50,3 +54,37 @@ def test_what_only_it_has_comes_first(county: County, turn: int) -> None:
     with county.store.read() as tx:
         wants = contents.wanted_from(tx, later.keys.incarnation, office=office, turn=turn)
     assert [sha256 for sha256, _missing in wants] == [b"t" * 32, b"s" * 32]
+
+
+def test_bytes_that_a_comparison_finds_at_another_office_are_asked_from_it(county: County) -> None:
+    """The machine that attached the file burnt after the hub had handed it on, and the hub was put back from a backup:
+    only the township had the bytes, and nobody asked it. Found by the simulator."""
+    burnt, town, far = enrol(county, VILLAGE, seed=1), enrol(county, TOWN, seed=2), enrol(county, NEIGHBOUR, seed=3)
+    attach(county, burnt, b"s" * 32)
+    assert source_of(county, town).wants() == []
+    for machine in (town, far):
+        compare(county, machine, {item_of(b"file", b"s" * 32), item_of(b"file", b"o" * 32)})
+    assert source_of(county, town).wants() == MISSING
+    assert source_of(county, far).wants() == [], "the case is none of its own"
+
+
+def compare(county: County, machine: Machine, theirs: set[bytes]) -> None:
+    """A whole comparison of the hub with a device that holds these items."""
+    clock = Clock()
+    comparer = HubComparer(county, now_ms=clock, mono_ms=clock)
+    name = machine.keys.incarnation
+    with county.store.write() as tx:
+        put_meta(tx, REQUEST, {"id": name, "office": ""})
+    started: list[tuple[bytes, bytes, bytes]] = []
+    while not started:
+        started = comparer.begin({name})
+    ((_device, session, body),) = started
+    device = county.shelf.roster.device(name)
+    assert device is not None
+    side = Comparison(theirs, canonical.decode(body)[0])
+    waiting = [body]
+    while waiting:
+        answer = side.receive(waiting.pop())
+        if answer is not None:
+            waiting += comparer.arrived(device, session, answer)
+    assert side.done
