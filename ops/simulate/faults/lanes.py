@@ -1,6 +1,6 @@
-"""Offices that may not send attachments as they like: quota reached, lane closed at this hour, a tiny rate; and silence.
+"""Offices that may not send as they like: quota reached, lanes closed at this hour, tiny rates; and silence.
 
-For: settings that a person writes into `lanes.json`, and an office that is not heard for weeks.
+For: settings that a person writes into `lanes.json` (docs/operating/lanes.md), and an office that is not heard for weeks.
 May not: have an op wait: whoever cannot attach anything must still be able to write.
 """
 
@@ -28,7 +28,7 @@ SILENCE = (20 * DAY, 80 * DAY)
 
 
 def _with(choose: Callable[[Simulation], dict[str, Any]]) -> Callable[[Simulation, int], End]:
-    """Have an office work under these settings of its attachments; afterwards under none."""
+    """Have an office work under these settings of its lanes; afterwards under none."""
 
     def begin(sim: Simulation, span_ms: int) -> End:
         victim = one_edge(sim)
@@ -41,11 +41,11 @@ def _with(choose: Callable[[Simulation], dict[str, Any]]) -> Callable[[Simulatio
     return begin
 
 
-def _set(machine: EdgeMachine, attachments: dict[str, Any]) -> None:
+def _set(machine: EdgeMachine, lanes: dict[str, Any]) -> None:
     """Write the file as the manual shows it, and start the daemon anew."""
     if machine.gone:
         return
-    (machine.directory / LANES_NAME).write_text(json.dumps({"attachments": attachments}), encoding="utf-8")
+    (machine.directory / LANES_NAME).write_text(json.dumps(lanes), encoding="utf-8")
     if machine.up:
         machine.stop()
         machine.start()
@@ -82,17 +82,19 @@ def _still_writes(sim: Simulation, machine: EdgeMachine, case: str) -> None:
 
 
 def _quota(sim: Simulation) -> dict[str, Any]:
-    return {"unsent_bytes_max": sim.world.between(10_000, 100_000)}
+    return {"attachments": {"unsent_bytes_max": sim.world.between(10_000, 100_000)}}
 
 
 def _closed(sim: Simulation) -> dict[str, Any]:
-    """A window of one hour that began twelve hours ago."""
+    """For attachments and reference data a window of one hour that began twelve hours ago."""
     hour = int((sim.world.now_ms + ZONE_MS) % DAY // HOUR + 12) % 24
-    return {"from": f"{hour:02d}:00", "to": f"{(hour + 1) % 24:02d}:00"}
+    window = {"from": f"{hour:02d}:00", "to": f"{(hour + 1) % 24:02d}:00"}
+    return {"attachments": window, "reference": window}
 
 
 def _slow(sim: Simulation) -> dict[str, Any]:
-    return {"bytes_per_s": sim.world.between(300, 3_000)}
+    rates = {"attachments": (300, 3_000), "reference": (300, 3_000), "ops": (500, 4_000)}
+    return {lane: {"bytes_per_s": sim.world.between(*span)} for lane, span in rates.items()}
 
 
 def _silent(sim: Simulation, span_ms: int) -> End:
@@ -114,7 +116,9 @@ def _silent(sim: Simulation, span_ms: int) -> End:
 
 LANES = (
     Fault("quota_reached", "an office may not enter more attachments", (HOUR, 6 * HOUR), _with(_quota)),
-    Fault("lane_closed", "attachments may not travel at this hour", (HOUR, 6 * HOUR), _with(_closed)),
-    Fault("lane_slow", "attachments have a tiny rate", (HOUR, 6 * HOUR), _with(_slow)),
+    Fault(
+        "lane_closed", "attachments and reference data may not travel at this hour", (HOUR, 6 * HOUR), _with(_closed)
+    ),
+    Fault("lane_slow", "ops, reference data and attachments have tiny rates", (HOUR, 6 * HOUR), _with(_slow)),
 )
 SILENCES = (Fault("silent_months", "an office is not heard for weeks or months", SILENCE, _silent),)
