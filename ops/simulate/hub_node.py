@@ -34,6 +34,7 @@ from protocol.trust import Trust
 GATEWAY_MS = 60 * MINUTE  # the gateway is stepped so often even if nothing happened
 NOBODY_MS = 3 * MINUTE  # silence after which no device is present and nothing can leave
 NIGHT_POLL_MS = 30 * MINUTE  # how often the loop is turned then
+HOLIDAY_POLL_MS = 8 * 60 * MINUTE  # how often the loop and the gateway are turned in weeks in which little happens
 
 
 class AtOnce:
@@ -57,6 +58,7 @@ class HubMachine(Machine):
         self._desk: HubDesk | None = None
         self._gateway_event: Event | None = None
         self._received, self._heard_ms = 0, 0
+        self.quiet_until_ms = 0  # until then little happens in the county
         self.on_another_hub: Callable[[], object] = lambda: None
         line.open = True
 
@@ -108,7 +110,9 @@ class HubMachine(Machine):
         county.store.close()
 
     def poll_max_ms(self) -> int:
-        return super().poll_max_ms() if self.world.now_ms - self._heard_ms < NOBODY_MS else NIGHT_POLL_MS
+        if self.world.now_ms - self._heard_ms < NOBODY_MS:
+            return super().poll_max_ms()
+        return HOLIDAY_POLL_MS if self.world.now_ms < self.quiet_until_ms else NIGHT_POLL_MS
 
     def on_store_refused(self) -> None:
         """The hub's daemon goes on with its loop as it is."""
@@ -131,7 +135,7 @@ class HubMachine(Machine):
             self.store_refusals += 1
         except Exception as error:  # noqa: BLE001 - the gateway's thread survives it; the report names it
             self._remember(error)
-        self._gateway_within(GATEWAY_MS)
+        self._gateway_within(HOLIDAY_POLL_MS if self.world.now_ms < self.quiet_until_ms else GATEWAY_MS)
 
     def _gateway_step(self) -> None:
         assert self.county is not None and self._desk is not None

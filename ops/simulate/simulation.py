@@ -370,6 +370,7 @@ class Simulation:
     def holiday(self, span_ms: int) -> None:
         """From now on little happens for so long; the run ends some hours later at the earliest."""
         self.quiet_until_ms = max(self.quiet_until_ms, self.world.now_ms + span_ms)
+        self.hub.quiet_until_ms = self.quiet_until_ms
         self.end_ms = max(self.end_ms, self.quiet_until_ms + OFFICE_HOURS)
 
     def _count(self, mean: float) -> int:
