@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 SETTLED = ("accepted", "refused", "waiting")
 
 
+def receipts_are_covered(sim: Simulation) -> list[str]:
+    """The hub has just died: whatever its streams say is accepted must be in the same store. A moment later the device
+    would offer it again, and nobody would see that the receipt had been too early."""
+    return [
+        f"lost: op {op_id.hex()[:12]} is receipted in a stream and not at the hub that died"
+        for op_id in sorted(raw.receipted_and_absent(sim.hub.store_path))
+    ]
+
+
 def nothing_lost(sim: Simulation, found: Findings) -> None:
     """Every op is in the store it was made in, unless a fault took that; what the hub has receipted, the hub has."""
     book, hub_path = sim.book, sim.hub.store_path

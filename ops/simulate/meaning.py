@@ -128,7 +128,10 @@ def _answers_of_the_city_arrive(sim: Simulation, hub: Hub, found: Findings) -> N
     forwards = {case["receipt"]: bytes.fromhex(case["bundle"]["forward"]) for case in sim.city.store.cases()}
     for answer in sim.city.store.answers(0, ANSWERS_MAX):
         known = answer["id"] in said or states.get(answer["id"]) in VISIBLE
-        known |= forwards.get(answer["receipt"]) in found.lost_with_disk  # only the city has the case still
+        forward = forwards.get(answer["receipt"], b"")
+        known |= forward in found.lost_with_disk  # only the city has the case still
+        # A person refused the forward after the hub had lost it and the city had decided: listed among the strays.
+        known |= states.get(answer["id"]) == "waiting" and hub.outcomes.get(forward, ("",))[0] == "refused"
         if answer["kind"] in ("returned", "decided") and not known:
             found.add("lost", f"the city's answer {answer['id']} ({answer['kind']}) is in no case")
 

@@ -36,6 +36,8 @@ def nothing_doubled(sim: Simulation, hub: Hub, found: Findings) -> None:
         if op.role == "hub" and op_id in counting and (matter := _matter(op)) is not None
     )
     for matter, times in said.items():
+        if matter[0] == "veto" and sim.book.hub_fell:
+            continue  # a hub that has lost a person's word asks again; a second veto voids the same op
         if times > 1:
             found.add("doubled", f"the hub said {times} times: {matter}")
     _down_once(sim, hub, found)

@@ -157,6 +157,18 @@ def stream_receipts(store: Path, office: str) -> list[tuple[int, bytes, set[byte
     return found
 
 
+def receipted_and_absent(store: Path) -> set[bytes]:
+    """Ops that a receipt in a stream of the hub accepts (the last of each run) and its store does not hold."""
+    with opened(store) as db:
+        blobs = [row[0] for row in db.execute("select distinct ref from hub_stream where what = 2")]
+        here = {row[0] for row in db.execute("select id from ops")}
+    accepted: set[bytes] = set()
+    for blob in blobs:
+        content = msgpack.unpackb(msgpack.unpackb(blob, raw=False)[0], raw=False)
+        accepted |= {run[2] for run in content["accepted"]}
+    return accepted - here
+
+
 def is_set_aside(store: Path, blob: bytes) -> bool:
     """Whether an edge could not take these bytes and keeps them where a person sees them."""
     with opened(store) as db:

@@ -21,7 +21,7 @@ from hub import enrolment
 from hub.init import init_county
 from hub.stick import taking as hub_taking
 from ops import backup as backups
-from ops.simulate import raw, tree
+from ops.simulate import checks, raw, tree
 from ops.simulate.book import Book
 from ops.simulate.city import SimulatedCity
 from ops.simulate.disk import Disks
@@ -103,6 +103,7 @@ class Simulation:
         line = self.broker.line(HUB_BOX, "hub")
         self.hub = HubMachine(self.world, self.disks, line, self.room / "hub", self.city, "hub")
         self.hub.on_another_hub = lambda: self.world.at(self.world.between(10 * MINUTE, 3 * HOUR), self._take_over)
+        self.hub.on_died = lambda: self.problems.extend(checks.receipts_are_covered(self))
         self.hub.start()
         for office in self.tree.offices:
             self.enrol(office)

@@ -20,6 +20,8 @@ from ops.simulate.mutants.trial import attempt, without_mutant
 MORE = int(os.environ.get("LIANDONG_SIM_SEEDS", "0"))
 DAILY = (
     "saved_before_commit",
+    "receipt_before_commit",
+    "place_before_ops",
     "counter_in_memory",
     "receipt_covers_all_before",
     "refusal_dropped",

@@ -13,12 +13,13 @@ from typing import Any
 from sqlalchemy import update
 
 from conflict.ledger.meta import get_meta
-from hub import arrival, init, routing, state, transaction, upward_run
+from hub import arrival, init, intake, routing, state, streams, transaction, upward_run
 from hub.upward import gateway, tries
 from hub.upward.schema import upward
-from hub.verdicts import REFUSED
+from hub.verdicts import ACCEPTED, REFUSED, Verdict, receipts_for
 from ops.simulate.mutants import runs
 from ops.simulate.mutants.mutant import DIVERGED, DOUBLED, LOST, SILENT, Mutant, Swap
+from protocol.receipt import sign_receipt
 
 
 def _refused_without_trace() -> list[Swap]:
@@ -30,6 +31,26 @@ def _refused_without_trace() -> list[Swap]:
         self.verdicts = said
 
     return [(transaction.Work, "_keep_verdicts", keep)]
+
+
+def _receipt_before_commit() -> list[Swap]:
+    real = intake.Intake._take_once
+
+    def take_once(self: Any, pairs: Any, rejected: Any, via: str) -> Any:
+        """Receipts are in the streams, committed, before the transaction that takes the ops."""
+        verdicts = [Verdict(op.id, op.device, op.seq, op.prev, ACCEPTED) for op, _arrival in pairs]
+        early: dict[str, list[Any]] = {}
+        for author, some in receipts_for(verdicts, county=self._keys.county, hub_ms=self._now_ms()).items():
+            device = self._shelf.roster.device(author)
+            if device is not None:
+                early.setdefault(device.office, []).extend(
+                    streams.receipt_item(sign_receipt(receipt, self._keys)) for receipt in some
+                )
+        with self._store.write() as tx:
+            streams.extend(tx, early)
+        return real(self, pairs, rejected, via)
+
+    return [(intake.Intake, "_take_once", take_once)]
 
 
 def _office_forgotten() -> list[Swap]:
@@ -54,9 +75,9 @@ def _epoch_stays() -> list[Swap]:
 def _poison_blocks() -> list[Swap]:
     real = transaction.Work.take
 
-    def take(self: Any, ops: Any, *, via: str, released: bool = False) -> Any:
+    def take(self: Any, ops: Any, **named: Any) -> Any:
         stopped = _refused_devices(self.tx)
-        return real(self, [op for op in ops if op.device not in stopped], via=via, released=released)
+        return real(self, [op for op in ops if op.device not in stopped], **named)
 
     return [(transaction.Work, "take", take)]
 
@@ -109,6 +130,15 @@ def _answer_lost() -> list[Swap]:
 
 
 HUB = (
+    Mutant(
+        "receipt_before_commit",
+        "hub/intake.py",
+        "receipts leave in a transaction of their own before the one that takes the ops",
+        LOST,
+        "is receipted in a stream and not at the hub that died",
+        _receipt_before_commit,
+        runs.HUB_CRASHES,
+    ),
     Mutant(
         "refused_without_trace",
         "hub/transaction.py",
