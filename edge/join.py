@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from conflict.ledger.meta import get_meta
 from conflict.ledger.store import open_store
 from edge import incarnation, memory
 from edge.clock import Clock
@@ -79,8 +80,11 @@ def prepare(directory: Path, code_text: str, card: HubCard | None = None) -> tup
         code.check_card(card)
     if (directory / CONFIG_NAME).exists():
         config = read_config(directory)
-        if config.state == RENEWING and not config.code_mark and config.office == code.office:
-            config = replace(config, code_mark=mark, broker=code.broker)
+        again = (config.state == RENEWING and not config.code_mark) or (
+            config.state == JOINED and config.code_mark != mark and _is_unknown(directory)
+        )
+        if again and config.office == code.office:
+            config = replace(config, state=RENEWING, code_mark=mark, broker=code.broker)
             write_config(directory, config)
         if config.code_mark != mark:
             raise AlreadyJoined(
@@ -102,6 +106,12 @@ def prepare(directory: Path, code_text: str, card: HubCard | None = None) -> tup
     if card is not None:
         write_card(directory, card)
     return config, code, keys
+
+
+def _is_unknown(directory: Path) -> bool:
+    """Whether the hub has asked this device who it is, and nothing it holds could say so."""
+    with open_store(directory / STORE_NAME) as store, store.read() as tx:
+        return get_meta(tx, memory.UNKNOWN) is not None
 
 
 def request_bytes(code: EnrolCode, keys: DeviceKeys, card: HubCard, *, reply_box: str) -> bytes:

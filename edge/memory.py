@@ -22,6 +22,7 @@ CONTACT = "edge.contact_ms"
 CERTIFICATES = "edge.certificates"
 HUB_STATE = "edge.hub_state"
 HUB_EPOCH = "edge.hub_epoch"
+UNKNOWN = "edge.unknown_ms"  # since when the hub does not know this device, by the wall clock
 OTHER_HISTORY = "edge.other_history"  # set once the hub is known to hold other ops under this device's name
 DELAY_MS_MAX = 60_000  # a statement may run so far ahead of our estimate before it counts as better knowledge
 

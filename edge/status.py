@@ -98,6 +98,7 @@ def banners(tx: Connection, clock: Clock) -> list[dict[str, str]]:
             )
         )
     found += _renewal_banner(tx)
+    found += _unknown_banner(tx)
     position, end = memory.loading(tx)
     if position < end:
         share = position * 100 // end
@@ -172,6 +173,20 @@ def _disk_banner(node: Node) -> list[dict[str, str]]:
     )
     text_zh = "本机磁盘已满，暂时不能保存新办件，也收不到新内容。请清理旧日志、旧备份（名称含 .db 的文件不要动），清出空间后自动恢复。"
     return [_banner("disk_full", text, text_zh)]
+
+
+def _unknown_banner(tx: Connection) -> list[dict[str, str]]:
+    if get_meta(tx, memory.UNKNOWN) is None:
+        return []
+    text = (
+        "The county was put back from a backup and does not know this device any more. Work goes on and nothing is "
+        "lost. If it stays so, ask the county for a code, then: liandong edge join --code CODE."
+    )
+    text_zh = (
+        "县中心恢复备份后不认识本设备。业务可继续办理，数据不会丢失。"
+        "如一直如此，请向县中心申请入网码，并在本目录运行 liandong edge join --code 入网码。"
+    )
+    return [_banner("unknown_at_county", text, text_zh)]
 
 
 def _renewal_banner(tx: Connection) -> list[dict[str, str]]:

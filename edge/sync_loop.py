@@ -117,6 +117,8 @@ class SyncLoop(Conversation):
         elif isinstance(event, WelcomeArrived):
             self._welcome(event)
         elif isinstance(event, ShowArrived):
+            if not link.open:
+                self._intake.not_known()
             link.show(self._source.papers(event.ranges))
         elif isinstance(event, CompareArrived):
             self._compare(link, event)

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hub import enrolment, recovery, refusals
+from hub import enrolment, notices, recovery, refusals
 from hub.arrival import Arrival
 from hub.init import County
 from hub.intake import Intake, Taken
@@ -77,11 +77,6 @@ class Recall:
             self._asked = recovery.memory(tx).asked
         self._era = self._shelf.era
         self._untried = bool(self._era.gaps)  # the last process may have died between a merge and what follows it
-
-    def asks(self, held: Mapping[str, int]) -> bool:
-        """Whether a device that nobody knows may be asked at all: only if this hub has lost something, or seems to."""
-        self._follow_era()
-        return bool(self._era.gaps) or any(held.get(kind, 0) > self._shelf.version(kind) for kind in KINDS)
 
     def question(self, device: bytes, held: Mapping[str, int]) -> Show | None:
         """What to ask a device that greets and says that it holds these versions; None if there is nothing to ask."""
@@ -156,6 +151,21 @@ class Recall:
         if len(quest.pieces) == chunks.count_of(size):
             self._whole(device, quest, b"".join(quest.pieces[index] for index in range(len(quest.pieces))))
         return True
+
+    def nobody_names(self, device: bytes) -> None:
+        """A device has proven its name and shown what it holds, and is unknown still: a person must know."""
+        with self._store.write() as tx:
+            notices.tell(
+                tx,
+                code="unknown_device",
+                about=device.hex(),
+                office=self._keys.county,
+                text="A device that this hub has lost the enrolment of asks to be heard, and no document names it. Its "
+                "office sees the banner unknown_at_county; give that office a code.",
+                text_zh="一台设备的登记随备份丢失，且没有任何数据能证明其身份。"
+                "该机构会看到提示 unknown_at_county，请为其发放入网码。",
+                now_ms=self._now_ms(),
+            )
 
     def settle(self, intake: Intake, mono_ms: int) -> Taken | None:
         """Merge what is whole and take what waited for it; None if nothing changed.

@@ -1,7 +1,8 @@
 """Devices that this hub does not know (any more): they prove their name and may show documents of ours, nothing else.
 
-For: the few links to devices that were enrolled after the backup from which this hub was put back.
-May not: welcome a stranger, take its ops or its word; talk to anybody in a county whose hub was never put back.
+For: the few links to devices that were enrolled after the backup from which this hub was put back; telling them, and a
+person here, that they are not known.
+May not: welcome a stranger, take its ops or its word.
 Spec: docs/protocol/documents.md, "After a restore".  Decision: docs/decisions/0109-strangers-with-our-signature.md.
 """
 
@@ -19,10 +20,11 @@ from protocol.events import ChunkArrived, DocumentsOffered
 from protocol.keys import DeviceKeys
 from protocol.lanes import Lane
 from protocol.link import HubLink
-from protocol.messages import Announce, Chunk, Hello, Stream, Welcome
+from protocol.messages import Announce, Chunk, Hello, Show, Stream, Welcome
 from protocol.roster import Roster
 
 STRANGERS_MAX = 8  # at once; others greet again and have their turn later
+GREETINGS_TOLD = 5  # unknown after so many greetings, although it was asked: a person is told
 FORGET_MS = 300_000  # after so long without a word another one may have the place
 
 
@@ -50,12 +52,13 @@ class _NothingElse:
 
 @dataclass
 class _Stranger:
-    """greeting: the last payload in which it greeted, to be taken when it is known."""
+    """greeting: the last payload in which it greeted, to be taken when it is known. times: how often it greeted."""
 
     link: HubLink
     source: _NothingElse
     heard_ms: int
     greeting: bytes
+    times: int = 0
 
 
 class Strangers:
@@ -113,7 +116,7 @@ class Strangers:
         self._here = {name: one for name, one in self._here.items() if mono_ms - one.heard_ms < FORGET_MS}
         fits = box == topics.mailbox(device.incarnation) and device.suite in roster.suites
         hello = next((message for message in opened.messages if isinstance(message, Hello)), None)
-        if not fits or len(self._here) >= STRANGERS_MAX or hello is None or not self._recall.asks(hello.documents):
+        if not fits or len(self._here) >= STRANGERS_MAX or hello is None:
             raise UnknownSender("the roster that we hold does not name this device")
         link = HubLink(keys=self._keys, peer=device, fraction=self._fraction)
         source = _NothingElse(partial(self._recall.wants, device.incarnation))
@@ -122,6 +125,8 @@ class Strangers:
 
     def _greeted(self, stranger: _Stranger, hello: Hello, payload: bytes) -> None:
         stranger.greeting = payload
+        stranger.times += 1
+        if stranger.times == GREETINGS_TOLD:
+            self._recall.nobody_names(stranger.link.peer.incarnation)
         question = self._recall.question(stranger.link.peer.incarnation, hello.documents)
-        if question is not None:
-            stranger.link.say(question)
+        stranger.link.say(question or Show([]))  # in any case it learns that it is not known here

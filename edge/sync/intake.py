@@ -16,7 +16,7 @@ from conflict.kinds import OpKind
 from conflict.ledger.append import append_many, known, touched
 from conflict.ledger.errors import FoldFailed
 from conflict.ledger.files import declare_file, put_chunk
-from conflict.ledger.meta import put_meta
+from conflict.ledger.meta import delete_meta, get_meta, put_meta
 from conflict.ledger.store import Store
 from conflict.ledger.views import refold
 from edge import aside, incarnation, memory, outbox
@@ -28,7 +28,7 @@ from edge.reference import Reference, take_document
 from edge.sync.receipts import take_receipt
 from edge.sync.verify import Faulty, authentic, sort_out
 from protocol import chunks
-from protocol.errors import RemoteProtocolError, StaleDocument, UnknownSender, UnknownVersion
+from protocol.errors import BadSignature, RemoteProtocolError, StaleDocument, UnknownSender, UnknownVersion
 from protocol.events import StreamArrived
 from protocol.keys import DeviceKeys
 from protocol.messages import STREAM_OP, STREAM_RECEIPT, Chunk, Welcome
@@ -60,6 +60,7 @@ class Intake:
             memory.note_contact(tx, now_ms)
             memory.learn_hub_time(tx, welcome.hub_ms, self._clock, fresh=True)
             put_meta(tx, memory.HUB_STATE, welcome.state)
+            delete_meta(tx, memory.UNKNOWN)
             memory.note_stream_end(tx, welcome.epoch, welcome.end)
             anew = memory.hub_began_anew(tx, welcome.epoch)
             if anew:
@@ -69,6 +70,20 @@ class Intake:
                 return outbox.reopen(tx, start + welcome.held_seq, anew=anew, now_ms=now_ms)
             put_meta(tx, memory.OTHER_HISTORY, [welcome.held_seq, welcome.held_id])
             return 0
+
+    def not_known(self) -> None:
+        """The hub asks for documents instead of welcoming us: it was put back from a backup and does not know this
+        device. If no document that we hold names us either, a person must know; who else may have one will show it."""
+        with self._store.read() as tx:
+            if get_meta(tx, memory.UNKNOWN) is not None:
+                return
+            try:
+                if self._reference.roster(tx).device(self._keys.incarnation) is not None:
+                    return
+            except BadSignature:
+                log.warning("the stored roster is not signed by any hub of ours: it names nobody")
+        with self._store.write() as tx:
+            put_meta(tx, memory.UNKNOWN, self._clock.now_ms())
 
     def certificate(self, blob: bytes) -> bool:
         """Take over a newer hub certificate; False if we hold it already.

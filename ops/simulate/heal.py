@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ops.simulate.simulation import Simulation
 
 ROUNDS = 3
+CALLS_FOR_A_CODE = {"needs_code", "unknown_at_county"}  # banners upon which a person asks the county for a code
 ROUND_MS_MIN, ROUND_MS_MAX = 2 * MINUTE, 40 * MINUTE
 STALLED_MS = (
     10 * MINUTE
@@ -127,7 +128,7 @@ def _people_act(sim: Simulation) -> None:
         if machine.office in sim.halls.hermits:
             _visit(sim, machine)
         banners = {str(banner["code"]) for banner in machine.node.status()["banners"]}  # type: ignore[attr-defined]
-        if machine.incarnation in revoked or ("needs_code" in banners and not sim.join_anew(machine)):
+        if machine.incarnation in revoked or (CALLS_FOR_A_CODE & banners and not sim.join_anew(machine)):
             sim.world.note("retired", machine.name)
             sim.carry_by_stick(machine, everything=True)
             machine.retire()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge import outbox
+from edge.join import finish, prepare, request_bytes
 from edge.reference import Reference
 from edge.service import Application, Saved
 from edge.staff import Actor
@@ -14,7 +15,7 @@ from hub import broker_accounts, enrolment, notices
 from hub.enrolment import write_accounts
 from hub.init import settle_restored
 from protocol import topics
-from protocol.enrol import JoinRequest
+from protocol.enrol import EnrolCode, JoinRequest, open_request, seal_answer
 from protocol.roster import REVOKED
 from tests.unit.edge.county import GOOD_ID
 from tests.unit.edge.line import ITEM, NEIGHBOUR, TOWN, VILLAGE, World
@@ -93,6 +94,28 @@ class PutBack(World):
                 random_bytes=os.urandom,
             )
         return made.code.secret
+
+    def code_text(self, office: str) -> str:
+        """A one-time code as it is read out."""
+        secret, config = self.code(office), self.hub.config
+        return EnrolCode(config.county, office, config.broker, self.hub.card.fingerprint, secret).to_text()
+
+    def join_again(self, name: str) -> None:
+        """`edge join --code` in the device's directory, and its daemon goes on."""
+        node = self.nodes[name]
+        _config, code, keys = prepare(node.directory, self.code_text(node.keys.office), self.hub.card)
+        request = open_request(request_bytes(code, keys, self.hub.card, reply_box=""), keys=self.hub.keys)
+        with self.hub.store.write() as tx:
+            done = enrolment.admit(
+                tx, self.hub.shelf, self.hub.keys, request, now_ms=self.hands.now_ms, with_documents=True
+            )
+        answer = seal_answer(done.answer, keys=self.hub.keys, seal_public=keys.seal_public, device_suite=keys.suite)
+        finish(node.directory, answer, node.clock)
+        self.connect(name)
+
+    def banners(self, name: str) -> set[str]:
+        """Codes of the banners in the device's status."""
+        return {str(one["code"]) for one in self.nodes[name].status()["banners"]}
 
     def ask(self, secret: bytes, keys: Any) -> str:
         """The refusal that a machine with these keys gets for this code; "" if it is let in."""

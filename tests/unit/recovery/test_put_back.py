@@ -9,8 +9,10 @@ import hashlib
 
 import pytest
 
-from conflict.ledger.meta import StoredDocument, save_document
+from conflict.ledger.meta import StoredDocument, documents_after, save_document
 from conflict.ledger.views import digests
+from edge import join
+from edge.errors import AlreadyJoined
 from edge.main import Node
 from hub import carriers, refusals
 from hub.review import rehome
@@ -107,6 +109,31 @@ def test_a_stranger_without_our_signature_stays_one(world: PutBack) -> None:
     assert world.state(liar) == "unknown" and world.versions() == before
     with world.hub.store.read() as tx:
         assert {one.code for one in refusals.listed(tx) if one.what == "document"} == {"bad_signature"}
+
+
+def test_a_device_that_nothing_names_tells_its_office_and_comes_back_by_a_code(world: PutBack) -> None:
+    """Admitted, and minutes later the hub's disk fell back, unmarked, before any roster with its name had left. Nobody
+    could say who it is, and nobody was told: its ops lay there for ever. Found by the simulator (47 kinds, seed 3)."""
+    backup = world.back_up()
+    with world.nodes["village"].store.read() as tx:
+        before = documents_after(tx, "roster", 0)
+    late, node = world.late(), world.nodes["late"]
+    world.run(4)
+    world.accept("late")
+    for holder in world.nodes.values():
+        with holder.store.write() as tx:
+            tx.exec_driver_sql("DELETE FROM documents WHERE kind = 'roster'")
+            for one in before:
+                save_document(tx, one, arrived_ms=0)
+    world.put_back(backup, marked=False)
+    with pytest.raises(AlreadyJoined):
+        join.prepare(node.directory, world.code_text(NEIGHBOUR), world.hub.card)
+    world.run(4 * SECONDS)
+    assert "unknown_device" in world.notices() and "unknown_at_county" in world.banners("late")
+    world.join_again("late")
+    world.run(SECONDS)
+    assert node.keys.incarnation == late and world.state(late) == "active"
+    assert world.outcomes("late") == {"accepted": 1} and "unknown_at_county" not in world.banners("late")
 
 
 def test_damaged_and_foreign_documents_change_nothing(world: PutBack) -> None:
