@@ -44,7 +44,7 @@ WHEELS = ROOT / "wheelhouse"
 EXTRAS = ("postgres", "dev")
 LOCK_WAIT_S = 900  # another first run may be installing; on a thin line that takes minutes
 PIP_TRIES = 3
-WORKERS = min(4, os.cpu_count() or 1)
+WORKERS = min(8, 2 * (os.cpu_count() or 1))  # tests with real processes mostly wait
 FOREIGN = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONDONTWRITEBYTECODE")  # would slow or mislead ours
 LINTERS = (
     ("ruff check", ("-m", "ruff", "check", ".")),

@@ -312,7 +312,10 @@ class EdgeLink(_Side):
         return [WelcomeArrived(welcome), _offered(welcome.documents)]
 
     def _stream(self, message: Stream) -> list[Event]:
-        if message.epoch != self._epoch or not self.open:
+        if not self.open:
+            return []
+        if message.epoch != self._epoch:
+            self._greet_ms, self.heard_ms = 0, None  # the hub began anew, or this came late: its welcome will say
             return []
         if message.last <= self._pos:
             self.stream_committed(message.epoch, self._pos)  # a repeat: say again how far we are

@@ -82,12 +82,18 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         yield made
 
 
+def running(town: Town, office: str) -> None:
+    """Start the office's daemon unless it runs: each test may be the first of this file in its process."""
+    if office not in town.procs or not town.procs[office].alive:
+        town.start(office)
+
+
 def test_a_full_disk_at_an_office_is_said_and_work_goes_on_when_there_is_room(town: Town) -> None:
     """Drill 6, and a read-only disk of drill 7. The daemon runs through the full disk."""
     with small_disk(town.room / FULL, "24m"):
         disk = town.room / FULL
         town.join(FULL)
-        running = town.start(FULL)
+        process = town.start(FULL)
         try:
             first = town.accept(FULL)["case"]
             filler = fill(disk)
@@ -98,9 +104,9 @@ def test_a_full_disk_at_an_office_is_said_and_work_goes_on_when_there_is_room(to
             second = town.accept(FULL)["case"]
             town.wait("both cases are at the county", lambda: {first, second} <= set(town.digests("hub")))
             town.wait("every receipt is here", lambda: town.settled(FULL))
-            assert running.alive and "disk_full" not in banners(town, FULL)
+            assert process.alive and "disk_full" not in banners(town, FULL)
         finally:
-            assert running.terminate() == 0
+            assert process.terminate() == 0
         remount(disk, "ro")
         said(town.run("edge", "run", "--dir", disk, env=CHINESE, check=False), "store_read_only")
         said(town.accept(FULL, env=CHINESE, check=False), "store_read_only")
@@ -117,28 +123,28 @@ def test_a_full_disk_at_the_hub_keeps_the_work_at_the_offices(town: Town) -> Non
         hub, old = town.room / "disk" / "hub", town.hub_dir
         shutil.copytree(old, hub)
         town.hub_dir = hub
-        running = daemon("hub", "run", "--dir", hub, log=town.room / "hub on a small disk.log").start()
-        running.wait_line("ready")
+        serving = daemon("hub", "run", "--dir", hub, log=town.room / "hub on a small disk.log").start()
+        serving.wait_line("ready")
         try:
-            town.start(STILL)
+            running(town, STILL)
             town.wait("the device has greeted", lambda: town.status(STILL)["last_contact_ms"] is not None)
             filler = fill(town.room / "disk")
             case = town.accept(STILL)["case"]
-            running.wait_line("The disk is full")
+            serving.wait_line("The disk is full")
             assert town.status(STILL)["pending"] == 1
             shown(town.run("node", "status", "--dir", hub).data, "disk_full")
             second = town.accept(STILL)["case"]  # the office works on
             filler.unlink()
             town.wait("the hub has taken both", lambda: town.status(STILL)["pending"] == 0)
-            assert running.alive
+            assert serving.alive
             with closing(sqlite3.connect(hub / "hub.db")) as database:
                 assert {row[0].hex() for row in database.execute("select case_id from views")} >= {case, second}
             assert not town.run("node", "status", "--dir", hub)["banners"]
-            assert town.procs.pop(STILL).terminate() == 0 and running.terminate() == 0
+            assert town.procs.pop(STILL).terminate() == 0 and serving.terminate() == 0
             shutil.rmtree(old)
             shutil.copytree(hub, old)
         finally:
-            running.kill()
+            serving.kill()
             town.hub_dir = old
     town.start("hub")
 
@@ -151,7 +157,7 @@ def cut_log(store: Path) -> None:
 
 def test_a_log_that_was_cut_is_an_older_store_and_the_other_side_gives_the_rest(town: Town) -> None:
     """Drill 8: at the hub (offices offer again), then at an office (as drill 1: new keys, everything comes back)."""
-    town.start(CUT)
+    running(town, CUT)
     cases = {town.accept(CUT)["case"] for _ in range(4)}
     town.wait("all is at the county", lambda: town.settled(CUT) and cases <= set(town.digests("hub")))
     town.kill("hub")
@@ -173,6 +179,7 @@ def test_a_log_that_was_cut_is_an_older_store_and_the_other_side_gives_the_rest(
 
 def test_a_damaged_hub_does_not_start_and_a_backup_and_the_offices_make_it_whole(town: Town) -> None:
     """Drill 8 at the county."""
+    running(town, CUT)
     backup, spoiled = town.room / "hub.backup", town.room / "spoiled"
     town.run("backup", "--dir", town.hub_dir, "--to", backup)
     later = town.accept(CUT)["case"]
@@ -196,6 +203,7 @@ def test_a_damaged_hub_does_not_start_and_a_backup_and_the_offices_make_it_whole
 
 def test_unsafe_places_and_second_daemons_are_refused_and_commands_work_beside_the_first(town: Town) -> None:
     """Drill 7."""
+    running(town, CUT)
     directory = town.room / CUT
     said(town.run("hub", "run", "--dir", town.hub_dir, env=CHINESE, check=False), "already_running")
     said(town.run("edge", "run", "--dir", directory, env=CHINESE, check=False), "already_running")

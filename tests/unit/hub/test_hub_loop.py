@@ -507,6 +507,18 @@ def test_silent_device_hears_of_news_within_two_seconds_of_a_restart_of_the_hub(
     assert town.got == [opened.blob]
 
 
+def test_silent_device_hears_of_a_new_epoch_within_two_seconds_of_the_restart(stage: Stage) -> None:
+    """A restored hub asks who was there before under its new epoch: that was passed over, and 45 s went by."""
+    village = stage.device(VILLAGE, 1)
+    stage.run(8)
+    with stage.county.store.write() as tx:
+        state.new_epoch(tx, b"restored", now_ms=stage.clock.ms)
+        epoch = state.epoch_of(tx)
+    stage.loop = stage.new_loop()
+    stage.run(10)
+    assert village.epoch == epoch
+
+
 def test_file_wanted_by_another_process_is_asked_of_its_holder(stage: Stage) -> None:
     """A stick was imported beside the daemon: the file it named was not asked for until the next ops came by the line."""
     content = b"x" * 40_000
