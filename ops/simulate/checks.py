@@ -66,21 +66,46 @@ def places_are_true(sim: Simulation, found: Findings) -> None:
     Places of an epoch in which the hub's store fell back, or an old hub spoke, prove nothing: what is wrong then is left
     to the daily comparison.
     """
+    for machine in sim.working():
+        place = _place(sim, machine)
+        if place is None:
+            continue
+        for op_id in _absent_below(sim, machine, place):
+            found.add("lost", f"{machine.name} has its stream up to {place} and not op {op_id.hex()[:12]} of it")
+        _words_arrived(sim, machine, place, found)
+
+
+def place_at_death(sim: Simulation, machine: EdgeMachine) -> list[str]:
+    """The same of a device that has just died: a comparison would bring what is missing before anybody looks."""
+    place = _place(sim, machine)
+    if place is None:
+        return []
+    return [
+        f"lost: {machine.name} died, has its stream up to {place} and not op {op_id.hex()[:12]} of it"
+        for op_id in _absent_below(sim, machine, place)
+    ]
+
+
+def _place(sim: Simulation, machine: EdgeMachine) -> int | None:
+    """How far a device says that it has its stream; None where that proves nothing."""
     epoch = raw.meta(sim.hub.store_path, HUB_EPOCH)
     if epoch is None or epoch[0] in sim.book.fallen_epochs or sim.old_hubs:
-        return
-    for machine in sim.working():
-        place = raw.meta(machine.store_path, STREAM_PLACE)
-        if place is None or place[0] != epoch[0]:
+        return None
+    place = raw.meta(machine.store_path, STREAM_PLACE)
+    return None if place is None or place[0] != epoch[0] else int(place[1])
+
+
+def _absent_below(sim: Simulation, machine: EdgeMachine, place: int) -> list[bytes]:
+    """Ops of others up to this place of the stream that the device neither stores nor shows as set aside."""
+    held = raw.op_ids(machine.store_path)
+    absent = []
+    for position, author, blob in raw.stream_ops(sim.hub.store_path, machine.office):
+        if position > place or author == machine.incarnation:
             continue
-        held = raw.op_ids(machine.store_path)
-        for position, author, blob in raw.stream_ops(sim.hub.store_path, machine.office):
-            if position > place[1] or author == machine.incarnation:
-                continue
-            op = RawOp.read(blob)
-            if op.id not in held and not raw.is_set_aside(machine.store_path, blob):
-                found.add("lost", f"{machine.name} has its stream up to {place[1]} and not op {op.id.hex()[:12]} of it")
-        _words_arrived(sim, machine, place[1], found)
+        op = RawOp.read(blob)
+        if op.id not in held and not raw.is_set_aside(machine.store_path, blob):
+            absent.append(op.id)
+    return absent
 
 
 def _words_arrived(sim: Simulation, machine: EdgeMachine, place: int, found: Findings) -> None:

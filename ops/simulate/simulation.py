@@ -230,9 +230,14 @@ class Simulation:
 
     def adopt(self, machine: EdgeMachine) -> None:
         """Take a machine into the county's life."""
-        machine.on_died = lambda: self.book.look_at(machine, told=False)
+        machine.on_died = lambda: self._look_at_the_dead(machine)
         machine.halls = self.halls.network
         self.edges.append(machine)
+
+    def _look_at_the_dead(self, machine: EdgeMachine) -> None:
+        self.book.look_at(machine, told=False)
+        if not self.healing:
+            self.problems.extend(checks.place_at_death(self, machine))
 
     def enrol_later(self, office: str) -> None:
         """Somebody brings a new machine to an office within hours."""

@@ -188,7 +188,7 @@ EDGE = (
         LOST,
         "has its stream up to",
         _place_before_ops,
-        runs.RUSH,
+        runs.DYING,
     ),
     Mutant(
         "stick_is_delivered",

@@ -137,7 +137,7 @@ HUB = (
         LOST,
         "is receipted in a stream and not at the hub that died",
         _receipt_before_commit,
-        runs.HUB_CRASHES,
+        runs.DYING,
     ),
     Mutant(
         "refused_without_trace",

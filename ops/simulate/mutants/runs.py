@@ -11,8 +11,7 @@ from ops.simulate.mutants.mutant import Run
 
 WEATHER = Run(("drop", "partition_hub", "broker_forgets"))
 CRASHES = Run(("crash_before_commit", "crash_after_commit"))
-HUB_CRASHES = Run(CRASHES.faults, seeds=(5, 1, 2, 3, 4))
-RUSH = Run(("market_day", "crash_after_commit", "crash_any_statement"), seeds=(7, 1, 2, 3, 4, 5, 6))
+DYING = Run(CRASHES.faults, seeds=(5, 8, 1, 2, 3, 4, 6, 7, 9, 10, 11, 12))
 GAPS = Run(("market_day", "reorder", "duplicate"))
 POWER = Run(("power_cut", "partition_office"))
 APART = Run(("quarrel", "clock_jumps"))
@@ -26,8 +25,7 @@ REVOKED = Run(("device_revoked", "partition_office"))
 RUNS = {
     "weather": WEATHER,
     "crashes": CRASHES,
-    "hub_crashes": HUB_CRASHES,
-    "rush": RUSH,
+    "dying": DYING,
     "gaps": GAPS,
     "power": POWER,
     "apart": APART,
