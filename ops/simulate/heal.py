@@ -63,10 +63,21 @@ def _all_well(sim: Simulation) -> None:
     sim.halls.all_well()
     for office in sim.tree.offices:
         if not sim.devices_of(office):
-            sim.world.at(MINUTE, sim.enrol, office)
+            sim.world.at(MINUTE, _enrol, sim, office)
     sim.city.nobody_works = True  # from now on the city answers between the rounds only
     sim.city.decide_all()
     sim.world.run_until(sim.world.now_ms + 4 * HOUR)
+
+
+def _enrol(sim: Simulation, office: str) -> None:
+    """A machine for an office that has none, as soon as the hub is up: it may have stopped beside another one."""
+    if sim.devices_of(office):
+        return
+    try:
+        sim.enrol(office)
+    except StoreError as error:
+        sim.world.note("not enrolled", office, error.code)
+        sim.world.at(HOUR, _enrol, sim, office)
 
 
 def _round(sim: Simulation) -> None:
