@@ -49,10 +49,10 @@ def began_anew_ms(tx: Connection) -> int:
 
 
 def signed_ms(tx: Connection) -> int:
-    """The latest time that was signed in a receipt or an op of this hub; 0 before the first. It never goes back: a later
-    word of the hub is later by its own time too, whatever became of its machine's clock."""
+    """The latest time that was signed in a receipt or an op of this hub; before the first, when the county was made. It
+    never goes back: a later word of the hub is later by its own time too, whatever became of its machine's clock."""
     found: int = get_meta(tx, SIGNED, 0)
-    return found
+    return found or int(get_meta(tx, EPOCH, [b"", 0])[1])
 
 
 def note_signed(tx: Connection, now_ms: int) -> None:

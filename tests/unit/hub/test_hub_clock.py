@@ -76,3 +76,14 @@ def test_time_that_is_signed_never_goes_back_and_a_person_is_told(county: County
     with county.store.read() as tx:
         assert state.signed_ms(tx) == NOW + HOUR
         assert [one.code for one in notices.open_notices(tx)] == ["clock_wrong"]
+
+
+def test_a_hub_that_has_signed_nothing_yet_knows_when_its_county_was_made(county: County) -> None:
+    """Found by the simulator (hubs, seed 2): the first op of all came to a hub in 1970, and its case was bound there."""
+    village = enrol(county, VILLAGE, seed=1)
+    with county.store.read() as tx:
+        assert state.signed_ms(tx) == NOW
+    intake = Intake(county.store, county.keys, county.shelf, now_ms=lambda: 1_000)
+    taken = intake.take_ops([Arrival(village.keys.incarnation, (village.accept().blob,))])
+    intake.close()
+    assert {open_receipt(blob, Trust.of(county.card)).hub_ms for blob in taken.receipts} == {NOW}
