@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from conflict.ledger.meta import delete_meta, get_meta, put_meta
+from conflict.ledger.schema import ops
 from conflict.ledger.store import Store
 from conflict.numbers import device_part
 from edge import memory
@@ -118,7 +119,8 @@ def draw_again(directory: Path, store: Store, reference: Reference, *, now_ms: i
 
 
 def settle(directory: Path, store: Store, reference: Reference, *, now_ms: int) -> None:
-    """Finish a renewal that a power cut broke off. Cheap when there is none."""
+    """Finish a renewal that a power cut broke off, or that a disk forgot in the store and not in the key file. Cheap
+    when there is none."""
     with store.read() as tx:
         why = str(get_meta(tx, DUE) or (get_meta(tx, RENEWAL) or [RESTORED])[0])
         must = get_meta(tx, DUE) is not None
@@ -128,7 +130,23 @@ def settle(directory: Path, store: Store, reference: Reference, *, now_ms: int) 
     config = read_config(directory)
     keys = read_keys(directory)
     if config.incarnation != keys.incarnation.hex():
-        write_config(directory, replace(config, incarnation=keys.incarnation.hex(), state=RENEWING, code_mark=""))
+        config = replace(config, incarnation=keys.incarnation.hex(), state=RENEWING, code_mark="")
+        write_config(directory, config)
+    with store.read() as tx:
+        before = _last_name(tx)
+    if before not in (b"", keys.incarnation):
+        with store.write(reserve=True) as tx:
+            _remember(tx, before, keys.incarnation, why, now_ms, waits=config.state == RENEWING)
+        log.warning("the store did not know that device %s goes on as %s", before.hex(), keys.incarnation.hex())
+
+
+def _last_name(tx: Connection) -> bytes:
+    """The name under which this store worked last, by what it holds; empty if it has never written an op."""
+    known = names(tx)
+    if known:
+        return list(known)[-1]
+    author = select(ops.c.device).join(outbox, outbox.c.op_id == ops.c.id).order_by(outbox.c.seq.desc()).limit(1)
+    return bytes(tx.execute(author).scalar() or b"")
 
 
 def refused(tx: Connection, reason: str) -> None:
@@ -169,12 +187,14 @@ def _draw(store: Store, reference: Reference, old: DeviceKeys, random_bytes: Cal
     return fresh
 
 
-def _remember(tx: Connection, old: bytes, fresh: bytes, why: str, now_ms: int) -> None:
+def _remember(tx: Connection, old: bytes, fresh: bytes, why: str, now_ms: int, *, waits: bool = True) -> None:
+    """waits: the county does not know the new name yet."""
     known = get_meta(tx, NAMES, [])
     if not known or known[-1][0] != fresh:
         last = tx.execute(select(func.max(outbox.c.seq))).scalar() or 0
         put_meta(tx, NAMES, [*(known or [[old, 0]]), [fresh, last]])
-    put_meta(tx, RENEWAL, [why, now_ms, ""])
+    if waits:
+        put_meta(tx, RENEWAL, [why, now_ms, ""])
     for key in (DUE, memory.STREAM, memory.OTHER_HISTORY, memory.HUB_STATE):
         delete_meta(tx, key)  # ops of the old name that are not here come with the stream, from its start
 

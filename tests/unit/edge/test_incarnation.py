@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from conflict.ledger.meta import put_meta
 from conflict.numbers import device_part, parse
 from edge import incarnation, memory, outbox
-from edge.config import read_config
+from edge.config import read_config, write_config
 from edge.errors import Renewed
 from edge.forms import Application
 from edge.identity import read_keys
@@ -88,6 +89,29 @@ def test_a_crash_at_any_step_leaves_one_name_that_signs(
         renewed = keys.incarnation != old
         assert config.state == ("renewing" if renewed else "joined")
         assert renewed or (died and step == 0)
+
+
+@pytest.mark.parametrize("state", ["renewing", "joined"])
+def test_a_store_that_a_disk_set_back_behind_the_new_keys_takes_cases(village: Node, hands: Hands, state: str) -> None:
+    """A lying disk forgot the store's last commits and kept the key file: places in the outbox began anew at 1 and no
+    case could be entered (UNIQUE constraint). Found by the simulator, all kinds, seed 4."""
+    accept(village)
+    with village.store.write() as tx:
+        tx.exec_driver_sql("UPDATE edge_outbox SET state = 'accepted'")
+    village.store.backup_to(village.directory / "before.db")
+    new = renew(village)
+    write_config(village.directory, replace(read_config(village.directory), state=state))
+    village.store.close()
+    for stale in village.directory.glob("edge.db*"):
+        stale.unlink()
+    (village.directory / "before.db").rename(village.directory / "edge.db")
+    with open_node(village.directory, hands.clock()) as node:
+        accept(node)
+        assert node.keys.incarnation == new and unsettled(node) == [2]
+        assert ("renewing" in {banner["code"] for banner in node.status()["banners"]}) == (state == "renewing")
+    with open_node(village.directory, hands.clock()) as node:
+        accept(node)
+        assert unsettled(node) == [2, 3], "remembered once"
 
 
 def test_what_makes_a_new_name_due(village: Node) -> None:
