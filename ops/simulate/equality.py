@@ -76,6 +76,7 @@ def _all_at_the_hub(sim: Simulation, hub: Hub, found: Findings) -> None:
 
 def _scopes_are_right(sim: Simulation, hub: Hub, found: Findings) -> None:
     """The opener's office and all above it hold a case; nobody does who has nothing to do with it."""
+    moved = _moved(sim)
     for case, op_ids in hub.by_case.items():
         opener = hub.rows.get(case)
         if opener is None or opener[0] or case not in hub.views:
@@ -85,9 +86,9 @@ def _scopes_are_right(sim: Simulation, hub: Hub, found: Findings) -> None:
         taking_part |= {
             str(hub.rows[op_id][1].body.get("to", "")) for op_id in op_ids if hub.rows[op_id][1].kind == "forward"
         }
-        must = {tree.COUNTY} if opener[1].office in sim.moved else _upward(opener[1].office)
+        must = {tree.COUNTY} if opener[1].office in moved else _upward(opener[1].office)
         may = {above for office in taking_part for above in _upward(office)}
-        if any(office in sim.moved for office in taking_part):
+        if any(office in moved for office in taking_part):
             may |= {*sim.tree.towns, sim.tree.spare_town}
         if not must <= holders:
             found.add("diverged", f"case {case.hex()[:12]} is not routed to {sorted(must - holders)}")
@@ -102,6 +103,15 @@ def _epoch_is_new(sim: Simulation, found: Findings) -> None:
     epoch = raw.meta(sim.hub.store_path, HUB_EPOCH)
     if epoch[0] == sim.book.put_back_epoch:
         found.add("diverged", "the hub was put back from a backup and goes on in the epoch that it had before")
+
+
+def _moved(sim: Simulation) -> set[str]:
+    """Offices that came under another one, also by a command whose process died after the commit."""
+    assert sim.hub.county is not None
+    roster = sim.hub.county.shelf.roster
+    return sim.moved | {
+        office for office in sim.tree.offices if office != tree.COUNTY and roster.parent(office) not in _upward(office)
+    }
 
 
 def _upward(office: str) -> set[str]:
