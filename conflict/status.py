@@ -114,8 +114,3 @@ STOPPED_BY_HANDOVER = frozenset(
         OpKind.VOID,
     }
 )
-
-
-def statuses_of(kind: OpKind) -> frozenset[Status]:
-    """The statuses at which an op of this kind is possible."""
-    return frozenset(MOVES[kind])

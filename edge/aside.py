@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 
@@ -34,6 +35,18 @@ class Aside:
     author: bytes
     since_ms: int
     tries: int
+
+    def as_json(self) -> dict[str, Any]:
+        """What a person reads of it: everything but the bytes; ids in hex."""
+        return {
+            "id": self.id.hex(),
+            "what": self.what,
+            "code": self.code,
+            "reason": self.reason,
+            "author": self.author.hex(),
+            "since_ms": self.since_ms,
+            "tries": self.tries,
+        }
 
 
 def put(tx: Connection, what: str, blob: bytes, error: LiandongError, *, author: bytes = b"", now_ms: int) -> bool:

@@ -255,15 +255,4 @@ def _waiting_here(tx: Connection) -> int:
 
 
 def _set_aside(tx: Connection) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": one.id.hex(),
-            "what": one.what,
-            "code": one.code,
-            "reason": one.reason,
-            "author": one.author.hex(),
-            "since_ms": one.since_ms,
-            "tries": one.tries,
-        }
-        for one in aside.listed(tx, limit=ENTRIES_MAX)
-    ]
+    return [one.as_json() for one in aside.listed(tx, limit=ENTRIES_MAX)]

@@ -24,7 +24,8 @@ from hub.config import BLIND_KEY_NAME, HUB_KEY_NAME, ROOT_KEY_NAME, STORE_NAME, 
 from hub.documents import Shelf
 from hub.init import HUB_PASSWORD_NAME, open_county, settle_restored
 from hub.intake import Intake
-from hub.sync_loop import Comparer, SyncLoop
+from hub.line import Comparer
+from hub.sync_loop import SyncLoop
 from hub.upward_run import run_gateway
 from protocol import topics
 from protocol.carriers.mqtt import MqttCarrier

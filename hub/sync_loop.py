@@ -10,8 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -25,12 +24,12 @@ from hub.idle import Idle
 from hub.init import County
 from hub.intake import Intake, Taken
 from hub.joining import Joins
+from hub.line import Carrier, Comparer, Line
 from hub.recall import Recall
 from hub.review import look_for_duplicates
 from hub.source import Board, DeviceSource
 from hub.strangers import Strangers
 from protocol import topics
-from protocol.carriers.inbox import Counters
 from protocol.envelope import Opened, open_envelope
 from protocol.errors import MalformedBytes, RemoteProtocolError, RevokedSender, StoreError, UnknownSender
 from protocol.events import (
@@ -66,45 +65,6 @@ WAIT_S = 0.2  # longest sleep of a round without work
 TROUBLE_S = 5.0  # pause after the store failed
 
 
-class Carrier(Protocol):
-    """What the loop needs of a carrier; protocol.carriers.mqtt.MqttCarrier is one."""
-
-    generation: int
-    counters: Counters
-
-    @property
-    def state(self) -> str: ...
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool: ...
-
-    def receive(self, timeout: float = 0.0) -> tuple[str, bytes] | None: ...
-
-    def wait(self, timeout: float) -> bool: ...
-
-
-class Comparer(Protocol):
-    """Reconciliation over the same links: what a device's comparison message is answered with, and who is to begin."""
-
-    def arrived(self, device: Device, session: bytes, body: bytes) -> list[bytes]: ...
-
-    def begin(self, present: set[bytes]) -> list[tuple[bytes, bytes, bytes]]:
-        """(device, session, body) of comparisons that begin now, among the devices that are present."""
-
-
-@dataclass
-class _Line:
-    """One device's link and what the loop remembers of it."""
-
-    device: Device
-    link: HubLink
-    source: DeviceSource
-    topic: str
-    contact: Contact
-    due_ms: int = 0
-    greeted: bool = False
-    announced: dict[str, int] = field(default_factory=dict)
-
-
 class SyncLoop:
     """Made by hub.main. All calls from one thread."""
 
@@ -132,7 +92,7 @@ class SyncLoop:
         self._door = Door()
         self._recall = Recall(county, now_ms=now_ms, mono_ms=mono_ms, random_bytes=random_bytes)
         self._strangers = Strangers(county.keys, self._recall, fraction=fraction)
-        self._lines: dict[bytes, _Line] = {}
+        self._lines: dict[bytes, Line] = {}
         self._contacts: dict[bytes, Contact] = {}  # to be written down
         self._chunks: list[tuple[Device, Chunk]] = []
         self._turn = 0
@@ -249,7 +209,7 @@ class SyncLoop:
             self._ask_to_greet(line)
         return arrivals
 
-    def _ask_to_greet(self, line: _Line) -> None:
+    def _ask_to_greet(self, line: Line) -> None:
         """A device that goes on talking although we were restarted: it greets when it sees a gap in its stream, and
         then learns at once what became of its ops."""
         beyond = self._board.lengths.get(line.device.office, 0) + 2
@@ -264,7 +224,7 @@ class SyncLoop:
         except RevokedSender:
             return open_envelope(payload, keys=self._keys, speaker=lambda name: roster.devices[name])
 
-    def _note(self, line: _Line, event: Event, mono_ms: int) -> None:
+    def _note(self, line: Line, event: Event, mono_ms: int) -> None:
         name = line.device.incarnation
         if isinstance(event, HelloArrived):
             hello = event.hello
@@ -329,7 +289,7 @@ class SyncLoop:
         if taken.roster_changed:
             self._announce()
 
-    def _ask(self, line: _Line, question: Show | None) -> None:
+    def _ask(self, line: Line, question: Show | None) -> None:
         if question is not None:
             line.link.say(question)
 
@@ -391,14 +351,14 @@ class SyncLoop:
         counters = self._carrier.counters
         return counters.published - counters.acknowledged - self._unanswered
 
-    def _line(self, device: Device) -> _Line | None:
+    def _line(self, device: Device) -> Line | None:
         line = self._lines.get(device.incarnation)
         if line is None and device.role == "edge":
             link = HubLink(keys=self._keys, peer=device, fraction=self._fraction)
             source = DeviceSource(self._store, self._shelf, self._board, device, self._now_ms)
             topic = topics.down(self._space, topics.mailbox(device.incarnation))
             contact = self._known.get(device.incarnation, Contact(device.incarnation, device.office))
-            line = self._lines[device.incarnation] = _Line(device, link, source, topic, contact)
+            line = self._lines[device.incarnation] = Line(device, link, source, topic, contact)
         return line
 
     def _greet_broker(self) -> None:
@@ -485,7 +445,7 @@ class SyncLoop:
                 line.link.say(Announce(offers))
                 line.due_ms = mono_ms
 
-    def _note_cases(self, line: _Line, event: Fetch | Purged) -> None:
+    def _note_cases(self, line: Line, event: Fetch | Purged) -> None:
         """Cases that a device has purged, or wants back."""
         with self._store.write() as tx:
             if isinstance(event, Purged):

@@ -16,7 +16,6 @@ from protocol.carriers.durable import PRIVATE, write_durably
 from protocol.errors import InputError
 
 if TYPE_CHECKING:
-    from edge.aside import Aside
     from edge.main import Node
 
 
@@ -25,7 +24,7 @@ def list_aside(node: Node) -> list[dict[str, Any]]:
     from edge import aside
 
     with node.store.read() as tx:
-        return [_line(one) | {"bytes": len(one.blob)} for one in aside.listed(tx, limit=aside.KEPT_MAX)]
+        return [one.as_json() | {"bytes": len(one.blob)} for one in aside.listed(tx, limit=aside.KEPT_MAX)]
 
 
 def close_entry(node: Node, beginning: str, target: Path) -> dict[str, Any]:
@@ -41,20 +40,8 @@ def close_entry(node: Node, beginning: str, target: Path) -> dict[str, Any]:
         raise InputError(f"{target} exists; name a new file.", f"文件 {target} 已存在，请另取文件名。")
     with node.store.write(reserve=True) as tx:
         entry = aside.named(tx, beginning)
-        line = _line(entry)
+        line = entry.as_json()
         evidence = line | {"blob": base64.b64encode(entry.blob).decode("ascii")}
         write_durably(target, (json.dumps(evidence, ensure_ascii=False, indent=2) + "\n").encode(), mode=PRIVATE)
         aside.handled(tx, [entry.blob])
     return line
-
-
-def _line(one: Aside) -> dict[str, Any]:
-    return {
-        "id": one.id.hex(),
-        "what": one.what,
-        "code": one.code,
-        "reason": one.reason,
-        "author": one.author.hex(),
-        "since_ms": one.since_ms,
-        "tries": one.tries,
-    }

@@ -220,10 +220,6 @@ class EdgeLink(_Side):
         if epoch == self._epoch:
             self._pos = max(self._pos, pos)
 
-    def stream_failed(self, pos: int) -> None:
-        """The store could not take a batch: expect from `pos` again."""
-        self._pos = pos
-
     def content_settled(self, sha256: bytes) -> None:
         """Content is whole, or was given up: ask for the next."""
         self._content.settled(sha256)

@@ -93,12 +93,6 @@ def with_outcome(tx: Connection, outcome: State, *, limit: int = 1000) -> list[O
     ]
 
 
-def count_outcomes(tx: Connection) -> dict[str, int]:
-    """How many ops have each outcome."""
-    query = select(op_outcomes.c.outcome, func.count()).group_by(op_outcomes.c.outcome)
-    return dict(tx.execute(query).all())
-
-
 def ops_in_run(tx: Connection, device: bytes, first_seq: int, last_seq: int) -> list[tuple[int, bytes]]:
     """(number, id) of a device's stored ops in a run that a receipt names, in order."""
     query = select(ops_table.c.seq, ops_table.c.id).where(

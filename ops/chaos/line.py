@@ -29,7 +29,8 @@ class Line:
     def __init__(self, target_port: int) -> None:
         self.target_port = target_port
         self.port = 0
-        self.up_bytes = 0
+        self.accepted = 0
+        self.bytes = {"up": 0, "down": 0}
         self.good()
         self._ends: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio alone would let a waiting one be collected
@@ -70,7 +71,15 @@ class Line:
             self.frozen = frozenset({"down"})  # what goes up arrives, no answer comes
         else:
             self.refuse = fault == "refuse"
-            self._loop.call_soon_threadsafe(self._cut)
+            self.cut()
+
+    def cut(self) -> None:
+        """Reset every open connection, both ends. It is done when this returns."""
+
+        async def now() -> None:
+            self._cut()
+
+        asyncio.run_coroutine_threadsafe(now(), self._loop).result(CALL_SECONDS_MAX)
 
     def _cut(self) -> None:
         for end in list(self._ends):
@@ -79,6 +88,10 @@ class Line:
                 with contextlib.suppress(OSError):
                     plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             end.transport.abort()
+
+    def passed(self, way: str, size: int) -> None:
+        """So many bytes went on; in the loop's thread."""
+        self.bytes[way] += size
 
     async def _shut(self) -> None:
         self._server.close()
@@ -91,6 +104,7 @@ class Line:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        self.accepted += 1
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         ends = [writer]
@@ -134,4 +148,4 @@ class Line:
                 return
             writer.write(data)
             await writer.drain()
-            self.up_bytes += len(data) if way == "up" else 0
+            self.passed(way, len(data))

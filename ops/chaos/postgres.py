@@ -74,7 +74,7 @@ def private_cluster() -> Iterator[Cluster]:
     binaries = find_binaries()
     if binaries is None:
         raise DemoFailed("PostgreSQL is not installed (apt-get install postgresql)")
-    account = _unprivileged()
+    account = unprivileged()
     home = Path(tempfile.mkdtemp(prefix="liandong-chaos-pg-"))
     prefix: list[str] = []
     if account is not None:
@@ -131,7 +131,7 @@ def _run(home: Path, *command: str) -> None:
         raise DemoFailed(f"{command[-1]}: {done.stderr.decode(errors='replace')[-1000:]}")
 
 
-def _unprivileged() -> tuple[int, int] | None:
+def unprivileged() -> tuple[int, int] | None:
     """User and group id that run PostgreSQL when we are root; None when we are not."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return None

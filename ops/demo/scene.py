@@ -17,7 +17,7 @@ from conflict.ledger.errors import UnknownCase
 from edge.clock import machine_clock
 from ops.cases import show_case
 from ops.demo import cast
-from ops.demo.processes import COMMAND, Answer, Daemon, DemoFailed, free_port, liandong, must, wait_until
+from ops.demo.processes import COMMAND, Daemon, DemoFailed, free_port, must, wait_until
 from ops.nodes import find_node
 from ops.status import node_status
 
@@ -39,10 +39,6 @@ class Desk:
     def act(self, verb: str, *words: str) -> dict[str, Any]:
         """One `case` command that must succeed; its JSON document."""
         return must("case", verb, "--dir", str(self.directory), *words)
-
-    def try_act(self, verb: str, *words: str) -> Answer:
-        """One `case` command that may be refused."""
-        return liandong("case", verb, "--dir", str(self.directory), *words)
 
     def show(self, number: str) -> dict[str, Any]:
         """The case as `case show` gives it here."""

@@ -111,11 +111,6 @@ class Machine:
         self.on_died()
         self.world.at(back_after_ms or self.world.between(2 * SECOND, 20 * MINUTE), self.start)
 
-    def lose_power(self, back_after_ms: int) -> None:
-        """As `die`, and the machine's counters begin anew."""
-        self.die(back_after_ms)
-        self.clock.boot()
-
     def retire(self) -> None:
         """The machine is switched off for good."""
         self.stop()

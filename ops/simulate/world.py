@@ -91,7 +91,3 @@ class World:
     def about(self, mean_ms: float) -> int:
         """A time span as between two rare events, at most ten times the mean, ms."""
         return int(min(self.rng.expovariate(1 / mean_ms), 10 * mean_ms))
-
-    def hour_of_day(self) -> float:
-        """The county's time of day, 0 to 24."""
-        return (self.now_ms + ZONE_MS) % DAY / HOUR

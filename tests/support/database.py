@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from ops.chaos.postgres import unprivileged
+from ops.demo.processes import DemoFailed
 from tests.support.process import Proc, free_port
 
-USERS = ("postgres", "nobody")  # initdb refuses to run as root: the first of these that exists does it
 _names = count(1)
 
 
@@ -68,7 +69,10 @@ def postgres_cluster() -> Iterator[Cluster]:
     if binaries is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
     pytest.importorskip("psycopg", reason="the PostgreSQL driver is not installed (pip install psycopg[binary])")
-    account = _unprivileged()
+    try:
+        account = unprivileged()
+    except DemoFailed as error:
+        pytest.skip(str(error))
     home = Path(tempfile.mkdtemp(prefix="liandong-pg-"))  # not tmp_path: only root may enter that
     prefix: list[str] = []
     if account is not None:
@@ -120,18 +124,3 @@ def postgres_cluster() -> Iterator[Cluster]:
 def postgres_url(postgres_cluster: Cluster) -> str:
     """`postgresql://…` of a fresh database of the worker's cluster."""
     return postgres_cluster.new_database()
-
-
-def _unprivileged() -> tuple[int, int] | None:
-    """User and group id that run PostgreSQL when we are root; None when we are not."""
-    if not hasattr(os, "geteuid") or os.geteuid() != 0:
-        return None
-    import pwd
-
-    for name in USERS:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return entry.pw_uid, entry.pw_gid
-    pytest.skip("running as root, and there is no unprivileged user to run PostgreSQL as")

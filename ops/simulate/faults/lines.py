@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 FLAP_MS = 2 * SECOND
 
 
-def _on_lines(sim: Simulation, lines: list[Line], make: Callable[[], Weather]) -> End:
+def on_lines(lines: list[Line], make: Callable[[], Weather]) -> End:
+    """Weather on these lines, each its own; what is given back lifts it."""
     laid = [(line, make()) for line in lines]
     for line, weather in laid:
         line.put(weather)
@@ -41,7 +42,7 @@ def _bad(make: Callable[[Simulation], Weather]) -> Callable[[Simulation, int], E
         if sim.world.chance(0.3):
             lines.append(sim.hub.line)
         busy(sim, victims, span_ms)
-        return _on_lines(sim, lines, lambda: make(sim))
+        return on_lines(lines, lambda: make(sim))
 
     return begin
 
@@ -50,7 +51,7 @@ def _one(make: Callable[[Simulation], Weather]) -> Callable[[Simulation, int], E
     def begin(sim: Simulation, span_ms: int) -> End:
         victim = one_edge(sim)
         busy(sim, [victim], span_ms)
-        return _on_lines(sim, [victim.line], lambda: make(sim))
+        return on_lines([victim.line], lambda: make(sim))
 
     return begin
 
@@ -60,12 +61,12 @@ def _branch(sim: Simulation, span_ms: int) -> End:
     offices = set(sim.tree.branch(town))
     victims: list[EdgeMachine] = [machine for machine in sim.working() if machine.office in offices]
     busy(sim, victims, span_ms, acts=1)
-    return _on_lines(sim, [machine.line for machine in victims], lambda: Weather(cut=True))
+    return on_lines([machine.line for machine in victims], lambda: Weather(cut=True))
 
 
 def _hub_alone(sim: Simulation, span_ms: int) -> End:
     busy(sim, some_edges(sim), span_ms)
-    return _on_lines(sim, [sim.hub.line], lambda: Weather(cut=True))
+    return on_lines([sim.hub.line], lambda: Weather(cut=True))
 
 
 def _flapping(sim: Simulation, span_ms: int) -> End:

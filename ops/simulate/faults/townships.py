@@ -14,7 +14,8 @@ from hub.review import rehome
 from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.faults.fault import End, Fault, busy, short
 from ops.simulate.faults.identities import clone, replaced, restored, revoked
-from ops.simulate.network import Broker, Line, Weather
+from ops.simulate.faults.lines import on_lines
+from ops.simulate.network import Broker, Weather
 from ops.simulate.township import SideLine
 from ops.simulate.world import DAY, HOUR, MINUTE, SECOND
 
@@ -69,23 +70,12 @@ def busy_hall(sim: Simulation, server: EdgeMachine, villages: list[EdgeMachine],
     busy(sim, [server], span_ms, acts=acts)
 
 
-def _cut(lines: list[Line]) -> End:
-    laid = [(line, Weather(cut=True)) for line in lines]
-    for line, weather in laid:
-        line.put(weather)
-
-    def end() -> None:
-        for line, weather in laid:
-            line.lift(weather)
-
-    return end
-
-
 def _county_away(sim: Simulation, span_ms: int, server: EdgeMachine, villages: list[EdgeMachine]) -> End:
     """The county's line is dead for the whole branch; it works on, and the township comes back some hours earlier."""
     for number in range(int(span_ms // (6 * HOUR)) + 1):
         sim.world.at(number * 6 * HOUR, busy_hall, sim, server, villages, 6 * HOUR, 2)
-    to_villages, to_town = _cut([one.line for one in villages]), _cut([server.line])
+    to_villages = on_lines([one.line for one in villages], lambda: Weather(cut=True))
+    to_town = on_lines([server.line], lambda: Weather(cut=True))
     sim.world.at(span_ms * 0.7, to_town)
     sim.world.at(span_ms * 0.75, sim.open_line, server, 20 * MINUTE)
 

@@ -73,7 +73,7 @@ def test_a_frozen_line_holds_what_is_on_its_way_until_it_is_good_again(line: Lin
         here.settimeout(0.3)
         with pytest.raises(TimeoutError):
             here.recv(1)
-        assert line.up_bytes == (11 if fault == "half" else 6)  # half: it went up, the answer is held
+        assert line.bytes["up"] == (11 if fault == "half" else 6)  # half: it went up, the answer is held
         here.settimeout(PATIENCE_S)
         line.good()
         assert read(here, 5) == b"after"
