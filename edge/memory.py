@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from conflict.ledger.chains import chain
 from conflict.ledger.meta import get_meta, put_meta
-from conflict.ledger.receipts import ops_in_run
+from conflict.ledger.receipts import let_any_word_replace, ops_in_run
 from edge.clock import Clock, HubTime, elapsed_ms
 
 SEQUENCE = "edge.sequence"
@@ -70,11 +70,19 @@ def set_stream_place(tx: Connection, epoch: bytes, position: int) -> None:
 
 
 def hub_began_anew(tx: Connection, epoch: bytes) -> bool:
-    """Note the epoch of the hub's streams; True if it was another one before: the hub was restored."""
+    """Note the epoch of the hub's streams; True if it was another one before: the hub was restored.
+
+    Its new stream says everything again, and what it says counts whatever time stands on it: a later word may be one that
+    went with the restore.
+    """
     known = get_meta(tx, HUB_EPOCH, b"")
-    if known != epoch:
-        put_meta(tx, HUB_EPOCH, epoch)
-    return known not in (b"", epoch)
+    if known == epoch:
+        return False
+    put_meta(tx, HUB_EPOCH, epoch)
+    if known == b"":
+        return False
+    let_any_word_replace(tx)
+    return True
 
 
 def note_stream_end(tx: Connection, epoch: bytes, end: int) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, func, select, update
 
 from conflict.ledger.schema import op_outcomes
 from conflict.ledger.schema import ops as ops_table
@@ -73,6 +73,12 @@ def save_outcomes(tx: Connection, outcomes: Sequence[OpOutcome]) -> None:
             for one in newest.values()
         ],
     )
+
+
+def let_any_word_replace(tx: Connection) -> None:
+    """The times of all words so far mean nothing any more: whatever comes next counts, as from a hub put back from a
+    backup, whose history may be older than words that it has lost."""
+    tx.execute(update(op_outcomes).where(op_outcomes.c.hub_ms != 0).values(hub_ms=0))
 
 
 def outcomes_of(tx: Connection, op_ids: Iterable[bytes]) -> dict[bytes, OpOutcome]:

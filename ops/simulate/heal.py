@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge.lanes import LANES_NAME
 from hub import admin
 from ops.simulate import branches, raw
 from ops.simulate.edge_node import EdgeMachine
@@ -19,6 +20,7 @@ from protocol.errors import StoreError
 from protocol.roster import REVOKED
 
 if TYPE_CHECKING:
+    from ops.simulate.machine import Machine
     from ops.simulate.simulation import Simulation
 
 ROUNDS = 3
@@ -43,6 +45,7 @@ def heal(sim: Simulation) -> list[int]:
         if number < ROUNDS - 1:
             _people_act(sim)
             sim.world.run_until(sim.world.now_ms + DAY)
+    _visit_hermits(sim)
     return spans
 
 
@@ -59,6 +62,7 @@ def _all_well(sim: Simulation) -> None:
         machine.clock.set_to(sim.world.now_ms)
         machine.line.open = machine is sim.hub
         machine.line.refresh()
+        _unsettle_lanes(machine)
         machine.start()
     sim.halls.all_well()
     for office in sim.tree.offices:
@@ -67,6 +71,14 @@ def _all_well(sim: Simulation) -> None:
     sim.city.nobody_works = True  # from now on the city answers between the rounds only
     sim.city.decide_all()
     sim.world.run_until(sim.world.now_ms + 4 * HOUR)
+
+
+def _unsettle_lanes(machine: Machine) -> None:
+    """No lane is shut or slow any more, also on a machine whose disk is a copy of one where they were."""
+    settings = machine.directory / LANES_NAME
+    if settings.exists():
+        settings.unlink()
+        machine.stop()
 
 
 def _enrol(sim: Simulation, office: str) -> None:
@@ -153,11 +165,19 @@ def _people_act(sim: Simulation) -> None:
     sim.hub.gateway()
 
 
+def _visit_hermits(sim: Simulation) -> None:
+    """Their part of the last round: whom no line reaches is connected by a stick and what comes back on it."""
+    for machine in sim.working():
+        if machine.node is not None and machine.office in sim.halls.hermits:
+            _visit(sim, machine)
+    sim.world.run_until(sim.world.now_ms + MINUTE)
+
+
 def _visit(sim: Simulation, machine: EdgeMachine) -> None:
     """Whom the county never hears by a line: new keys are taken by a code, and a stick brings what no township can."""
     if machine.renewing:
         sim.join_anew(machine)
-    elif not branches.served(sim, machine):
+    if not machine.renewing and not branches.served(sim, machine):
         sim.carry_by_stick(machine)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from conflict.ledger import views
@@ -198,6 +200,23 @@ def test_welcome_brings_time_state_and_what_was_lost(county: County, village: No
     assert op_of(village, accept(village)).evidence == (NOW_MS + 7_000, 0)
     intake(village).welcome(welcome(3, ops[2].id, state="frozen"))
     assert "device_frozen" in [banner["code"] for banner in village.status()["banners"]]
+
+
+def test_a_hub_put_back_from_a_newer_backup_takes_back_what_one_from_an_older_said(
+    county: County, village: Node
+) -> None:
+    """Found by the simulator, 72 kinds, seed 4: accepted; put back from an old backup, where the op waited for its parent;
+    put back from a newer one, which says once more, with the time of then, that it accepted it."""
+    op = op_of(village, accept(village))
+    run = Receipt(COUNTY, village.keys.incarnation, NOW_MS, accepted=(AcceptedRun(1, 1, op.id),))
+    wait = Receipt(COUNTY, village.keys.incarnation, NOW_MS + 90_000, waiting=(Waiting(op.id, 1, "missing_parent"),))
+    accepted, waiting = ((STREAM_RECEIPT, sign_receipt(one, county.hub)) for one in (run, wait))
+    said = []
+    for epoch, item in ((b"epoch--1", accepted), (b"epoch--2", waiting), (b"epoch--3", accepted)):
+        intake(village).welcome(replace(welcome(1, op.id), epoch=epoch))
+        intake(village).stream(StreamArrived(epoch, 1, 1, (item,)), via="test")
+        said.append(states(village))
+    assert said == [{"accepted": 1}, {"waiting": 1}, {"accepted": 1}]
 
 
 def test_a_hub_that_holds_more_of_us_than_we_do_is_told(village: Node) -> None:
