@@ -11,8 +11,12 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 from protocol.errors import InputError
+
+if TYPE_CHECKING:
+    from conflict.ledger.store import Store
 
 VARIABLE = "LIANDONG_NOW"
 COUNTY_ZONE = timezone(timedelta(hours=8))  # a time without an offset means the county's local time
@@ -62,6 +66,18 @@ def chosen_now_ms(environ: Mapping[str, str] = os.environ) -> Callable[[], int] 
 def wall_clock(environ: Mapping[str, str] = os.environ) -> Callable[[], int]:
     """The wall clock of this process: the test's if one is set, else the machine's. Raises BadClock."""
     return chosen_now_ms(environ) or machine_ms
+
+
+def county_clock(store: Store) -> Callable[[], int]:
+    """The county's time for a command beside the hub's daemon: the wall clock of this process, but never earlier than
+    what this hub has signed, nor a leap ahead of it (decision 0143). Raises BadClock, StoreError."""
+    from hub import state
+    from hub.clock import CountyClock
+
+    with store.read() as tx:
+        signed_ms = state.signed_ms(tx)
+    clock = CountyClock(wall_clock(), mono_ms, signed_ms=signed_ms)
+    return lambda: max(signed_ms, clock())
 
 
 def local_text(ms: int | None) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.cli.office import edge_clock
-from ops.clock import local_text, wall_clock
+from ops.clock import county_clock, local_text
 from ops.nodes import find_node
 from protocol.carriers.bundle import peek_header, read_bundle, verify_bundle
 from protocol.carriers.bundle_format import Header
@@ -47,9 +47,9 @@ def export(
     from hub.init import open_county, settle_restored
     from hub.stick import answer
 
-    now_ms = wall_clock()
     county = open_county(directory)
     try:
+        now_ms = county_clock(county.store)
         settle_restored(county, now_ms=now_ms())
         file = new_file(place, f"county-{now_ms()}")
         made = answer.export(county, file, offices=offices, since_last=since_last, now_ms=now_ms, room_bytes=room_bytes)
@@ -76,7 +76,8 @@ def take(directory: Path, place: Path, *, answer_to: Path | None, room_bytes: in
 
     county = open_county(directory)
     try:
-        taken, made = hub_taking.take(county, place, answer_to=answer_to, now_ms=wall_clock(), room_bytes=room_bytes)
+        now_ms = county_clock(county.store)
+        taken, made = hub_taking.take(county, place, answer_to=answer_to, now_ms=now_ms, room_bytes=room_bytes)
     finally:
         county.store.close()
     return {**_taken(taken), "answer": made.file if made else None, "answered": asdict(made) if made else None}

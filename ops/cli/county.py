@@ -17,7 +17,7 @@ import typer
 
 from ops import output
 from ops.cli.options import HubDir, Json, StaffName
-from ops.clock import iso_text, wall_clock
+from ops.clock import county_clock, iso_text, wall_clock
 from protocol.errors import InputError
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def enrol(
     from hub.enrolment import make_code, write_accounts
 
     with county_open(directory) as county:
+        now_ms = county_clock(county.store)()
         with county.store.write() as tx:
             county.shelf.refresh(tx)
             made = make_code(
@@ -110,7 +111,7 @@ def enrol(
                 county.shelf.roster,
                 office,
                 staff=staff or STAFF,
-                now_ms=wall_clock()(),
+                now_ms=now_ms,
                 random_bytes=os.urandom,
                 valid_ms=hours * 3_600_000,
             )
@@ -168,9 +169,10 @@ def admit(
     blob = read_file(request)
     with county_open(directory) as county:
         asked = open_request(blob, keys=county.keys)
+        now_ms = county_clock(county.store)()
         with county.store.write() as tx:
             county.shelf.refresh(tx)
-            done = admit_request(tx, county.shelf, county.keys, asked, now_ms=wall_clock()(), with_documents=True)
+            done = admit_request(tx, county.shelf, county.keys, asked, now_ms=now_ms, with_documents=True)
         write_accounts(county.directory, done.accounts)
         sealed = seal_answer(done.answer, keys=county.keys, seal_public=asked.seal_public, device_suite=asked.suite)
     write_durably(answer, sealed, mode=PUBLIC)
@@ -209,10 +211,11 @@ def revoke(
         raise InputError("Choose --freeze or --lift, not both.", "--freeze 与 --lift 只能选一个。")
     state = FROZEN if freeze else ACTIVE if lift else REVOKED
     with county_open(directory) as county:
+        now_ms = county_clock(county.store)()
         with county.store.write() as tx:
             county.shelf.refresh(tx)
             name = find_device(county, device)
-            changed = set_state(tx, county.shelf, county.keys, name, state, staff=staff or STAFF, now_ms=wall_clock()())
+            changed = set_state(tx, county.shelf, county.keys, name, state, staff=staff or STAFF, now_ms=now_ms)
         if changed.state == REVOKED:
             remove_account(county.directory, topics.mailbox(name))
     output.show(

@@ -18,7 +18,7 @@ from ops.cli import review
 from ops.cli.county import STAFF, county_open, find_device
 from ops.cli.options import HubDir, Json, StaffName, only
 from ops.cli.signals import stop_on_signals
-from ops.clock import local_text, mono_ms, wall_clock
+from ops.clock import county_clock, local_text, mono_ms, wall_clock
 from ops.headings import DEVICE_STATES
 from protocol.errors import InputError
 
@@ -109,7 +109,7 @@ def notices(
 
     with county_open(directory) as county:
         if close is not None:
-            close_notice(county, close, staff=staff or STAFF, now_ms=wall_clock()())
+            close_notice(county, close, staff=staff or STAFF, now_ms=county_clock(county.store)())
         found = list_notices(county)
     said = "text_zh" if output.chinese() else "text"
     rows = [[one["id"], local_text(one["at_ms"]), one["office"], one["code"], one[said], one["times"]] for one in found]
@@ -129,8 +129,9 @@ def held(
     """Ops that wait for a person, such as late ones of a revoked device. 待人工处理的操作"""
     from hub.admin import list_held, refuse, release
 
-    who, now_ms = staff or STAFF, wall_clock()()
+    who = staff or STAFF
     with county_open(directory) as county:
+        now_ms = county_clock(county.store)()
         if action == "release":
             data: dict[str, Any] = {"released": release(county, op_ids(ops), staff=who, now_ms=now_ms)}
         elif action == "refuse":
@@ -173,8 +174,8 @@ def upward(
     from conflict.ledger import views
     from hub import upward as gateway
 
-    now_ms = wall_clock()()
     with county_open(directory) as county:
+        now_ms = county_clock(county.store)()
         if action == "connect":
             address = gateway.CityAddress(url, os.environ.get(CITY_TOKEN_VARIABLE, ""), ca_file)
             gateway.save_address(county.directory, address)
@@ -214,9 +215,9 @@ def publish(
     """Publish new reference data, signed and versioned; running cases keep their terms. 发布参考数据"""
     from hub import admin
 
-    now_ms = wall_clock()()
     data: dict[str, Any] = {}
     with county_open(directory) as county:
+        now_ms = county_clock(county.store)()
         if areas is not None:
             data["roster"] = admin.publish_areas(county, areas, now_ms=now_ms)
         if items is not None:

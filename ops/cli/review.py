@@ -14,7 +14,7 @@ import typer
 from ops import output
 from ops.cli.county import STAFF, county_open
 from ops.cli.options import HubDir, Json, StaffName, only, parse_choice
-from ops.clock import wall_clock
+from ops.clock import county_clock
 from protocol.errors import InputError
 
 Reason = Annotated[str, typer.Option("--reason", help="Why; every holder of the case sees it. 理由")]
@@ -38,8 +38,8 @@ def conflicts(
     """Conflicts that wait for a person: what clashed, who said what, both values, the proposal. 冲突裁决"""
     from hub import review
 
-    now_ms = wall_clock()()
     with county_open(directory) as county:
+        now_ms = county_clock(county.store)()
         if action == "list":
             found = review.list_conflicts(county, now_ms=now_ms, settled=settled)
             rows = [
@@ -97,8 +97,9 @@ def duplicates(
     """Cases of the same applicant and item at two offices: keep one, or declare them different. 两头受理"""
     from hub import review
 
-    now_ms, who = wall_clock()(), staff or STAFF
+    who = staff or STAFF
     with county_open(directory) as county:
+        now_ms = county_clock(county.store)()
         if action == "list":
             found = review.list_duplicates(county, open_only=not decided)
             rows = [[one["id"], one["certain"], *(case["number"] for case in one["cases"])] for one in found]
@@ -132,7 +133,9 @@ def rehome(
     from hub import review
 
     with county_open(directory) as county:
-        done = review.rehome(county, office, parent, reason=reason, staff=staff or STAFF, now_ms=wall_clock()())
+        done = review.rehome(
+            county, office, parent, reason=reason, staff=staff or STAFF, now_ms=county_clock(county.store)()
+        )
     text = output.say(
         f"{office} is under {parent} now; {done['cases']} cases in flight follow.",
         f"{office} 现隶属 {parent}，{done['cases']} 件在办件随转。",

@@ -16,7 +16,7 @@ import typer
 from ops import output
 from ops.cli.office import edge_clock
 from ops.cli.options import Case, EdgeDir, HubDir, Json, NodeDir
-from ops.clock import local_text, wall_clock
+from ops.clock import county_clock, local_text, wall_clock
 from ops.nodes import find_node
 from protocol.errors import InputError
 
@@ -102,7 +102,7 @@ def retry(directory: NodeDir, as_json: Json = False) -> None:
 
         county = open_county(directory)
         try:
-            done = try_held(county, staff=ADMINISTRATOR, now_ms=wall_clock()())
+            done = try_held(county, staff=ADMINISTRATOR, now_ms=county_clock(county.store)())
         finally:
             county.store.close()
     said = output.say(

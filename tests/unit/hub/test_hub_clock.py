@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hub import notices, state
 from hub.arrival import Arrival
 from hub.clock import LEAP_MS_MAX, OFF_MS_MAX, CountyClock
 from hub.init import County
 from hub.intake import Intake
+from ops.cli.county import revoke
 from protocol.receipt import Receipt, open_receipt
 from protocol.trust import Trust
 from tests.unit.hub.hub_support import NOW, VILLAGE, enrol
@@ -87,3 +90,17 @@ def test_a_hub_that_has_signed_nothing_yet_knows_when_its_county_was_made(county
     taken = intake.take_ops([Arrival(village.keys.incarnation, (village.accept().blob,))])
     intake.close()
     assert {open_receipt(blob, Trust.of(county.card)).hub_ms for blob in taken.receipts} == {NOW}
+
+
+def test_a_command_of_the_administrator_does_not_go_by_a_dead_clock_either(county: County, monkeypatch: Any) -> None:
+    """Method: the command itself, in a machine that believes in 1970, beside a hub that has signed; then in 2099."""
+    name = enrol(county, VILLAGE, seed=9).keys.incarnation
+    with county.store.write() as tx:
+        state.note_signed(tx, NOW + DAY)
+    for said in ("1970-01-01T09:00:00+08:00", "2099-01-01T09:00:00+08:00"):
+        monkeypatch.setenv("LIANDONG_NOW", said)
+        revoke(county.directory, name.hex(), freeze=said.startswith("1970"), lift=False, staff=None, as_json=True)
+        with county.store.read() as tx:
+            county.shelf.refresh(tx)
+        changed = county.shelf.roster.device(name)
+        assert changed is not None and NOW + DAY <= changed.state_ms < NOW + DAY + HOUR
