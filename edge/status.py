@@ -19,13 +19,14 @@ from conflict.ledger.views import op as stored_op
 from conflict.ledger.views import view_rows
 from conflict.ledger.waiting import missing_parents
 from edge import aside, incarnation, memory, outbox, purge, unsent
-from edge.branch import relay
+from edge.branch import relay, setup
 from edge.clock import Clock, implausible
 from edge.config import SOFTWARE
 from edge.lanes import read_lanes
 from edge.slip import county_time
 from edge.staff import FIRST_ACCOUNT
 from protocol.lanes import Lane
+from protocol.roster import Roster
 from protocol.trust import fingerprint, spoken
 
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ def status(node: Node) -> dict[str, Any]:
                 **node.reference.versions(tx),
                 "roster_issued": county_time(roster.issued_ms) if roster.version else None,
             },
-            "banners": _disk_banner(node) + banners(tx, node.clock) + _password_banner(node),
+            "banners": _disk_banner(node)
+            + banners(tx, node.clock)
+            + _card_banner(node, roster)
+            + _password_banner(node),
         }
 
 
@@ -205,6 +209,21 @@ def _renewal_banner(tx: Connection) -> list[dict[str, str]]:
     text = f"This device has new keys because {cause}, and the county wants a new code: liandong edge join --code CODE."
     text_zh = f"本设备因{cause_zh}已更换密钥，须向县中心申请新入网码后重新入网；业务可继续办理，数据不会丢失。"
     return [_banner("needs_code", text, text_zh)]
+
+
+def _card_banner(node: Node, roster: Roster) -> list[dict[str, str]]:
+    """The second line lies idle: the card is for an earlier name of this device, or of a machine that may not serve it."""
+    if setup.link_fits(node.directory, roster, node.keys):
+        return []
+    text = (
+        "The card of the township hall does not fit any more (new keys here or there, or another township). The line to "
+        "the county is used as before. Ask the hall for a new card, then: liandong edge link-township --card CARD."
+    )
+    text_zh = (
+        "乡镇连接卡片已失效（本机或乡镇设备更换了密钥，或已归其他乡镇管理），县中心线路照常使用。"
+        "请向乡镇索取新卡片，运行 liandong edge link-township --card 卡片文件。"
+    )
+    return [_banner("township_card", text, text_zh)]
 
 
 def _password_banner(node: Node) -> list[dict[str, str]]:

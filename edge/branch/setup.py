@@ -17,6 +17,7 @@ from edge.identity import PRIVATE
 from protocol.carriers.address import parse_url
 from protocol.carriers.durable import write_durably
 from protocol.keys import DeviceKeys
+from protocol.roster import ACTIVE, Device, Roster
 
 BRANCH_NAME = "keys/branch.json"  # of a township that serves its branch
 LINK_NAME = "keys/township.json"  # of a village that is linked to its township
@@ -83,6 +84,27 @@ def read_link(directory: Path) -> TownshipCard | None:
     """The township that this device is linked to; None without one. Raises BadLink for a damaged file."""
     path = directory / LINK_NAME
     return _parse(path.read_bytes(), TownshipCard) if path.exists() else None
+
+
+def server(roster: Roster, township: bytes, office: str) -> Device | None:
+    """The township's device as the roster names it, if that puts it above `office` and lets it speak."""
+    device = roster.device(township)
+    if device is None or device.role != "edge" or device.state != ACTIVE:
+        return None
+    return device if roster.is_above(device.office, office) else None
+
+
+def link_fits(directory: Path, roster: Roster, keys: DeviceKeys) -> bool:
+    """Whether the link in `directory`, if there is one, is for this name of the device and a township that serves it."""
+    try:
+        link = read_link(directory)
+    except BadLink:
+        return False
+    if link is None:
+        return True
+    return (
+        link.device == keys.incarnation.hex() and server(roster, bytes.fromhex(link.township), keys.office) is not None
+    )
 
 
 def _parse(blob: bytes, shape: type[_T]) -> _T:

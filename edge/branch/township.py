@@ -15,6 +15,7 @@ from collections.abc import Callable
 from conflict.ledger.store import Store
 from edge import outbox
 from edge.branch import given as handed
+from edge.branch import setup
 from edge.branch.given import TownshipSource
 from edge.clock import Clock
 from edge.errors import BranchProblem
@@ -32,7 +33,7 @@ from protocol.events import (
 )
 from protocol.keys import DeviceKeys
 from protocol.link import EdgeLink
-from protocol.roster import ACTIVE, Device
+from protocol.roster import Device
 
 VIA = handed.VIA
 
@@ -93,12 +94,10 @@ class TownshipLine(Conversation):
             self._version = version
             with self._store.read() as tx:
                 roster = self._reference.roster(tx)
-            device = roster.device(self._township)
-            fits = device is not None and device.role == "edge" and device.state == ACTIVE
-            above = fits and device is not None and roster.is_above(device.office, self._keys.office)
-            if not above and self._known is None:
+            device = setup.server(roster, self._township, self._keys.office)
+            if device is None and self._known is None:
                 log.info("the roster does not name the township's device above this office (yet)")
-            self._known = device if above else None
+            self._known = device
         return self._known
 
     def _handle(self, link: EdgeLink, event: Event) -> None:

@@ -107,3 +107,25 @@ def test_one_round_with_the_township(world: BranchWorld, monkeypatch: pytest.Mon
     world.townships["village"].turn()
     with pytest.raises(TransportError):
         line.run_once(60)
+
+
+def test_a_card_that_does_not_fit_any_more_shows_as_a_banner(world: BranchWorld) -> None:
+    """Method: none; one that fits; one of a township that is not above; one for an earlier name; a damaged one."""
+    town, village = world.nodes["town"], world.nodes["village"]
+
+    def shown() -> bool:
+        return "township_card" in [banner["code"] for banner in village.status()["banners"]]
+
+    assert not shown()
+    set_up(town, BROKER)
+    card = make_card(town, VILLAGE)
+    setup.take_card(village.directory, card.to_bytes(), village.keys)
+    assert not shown()
+    for wrong in (
+        replace(card, township=world.nodes["neighbour"].keys.incarnation.hex()),
+        replace(card, device="00" * 8),
+    ):
+        (village.directory / setup.LINK_NAME).write_bytes(wrong.to_bytes())
+        assert shown()
+    (village.directory / setup.LINK_NAME).write_bytes(b"{")
+    assert shown()
