@@ -10,12 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from conflict.ledger.schema import documents
 from conflict.ledger.schema import meta as meta_table
 from conflict.ledger.statements import insert_new, put
 from protocol import canonical
+
+VALUE = select(meta_table.c.value).where(
+    meta_table.c.key == bindparam("key")
+)  # made once: read in every turn of a loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class StoredDocument:
 
 def get_meta(tx: Connection, key: str, default: Any = None) -> Any:
     """The value of `key`, or `default`."""
-    value = tx.execute(select(meta_table.c.value).where(meta_table.c.key == key)).scalar()
+    value = tx.execute(VALUE, {"key": key}).scalar()
     return default if value is None else canonical.decode(value)
 
 
