@@ -15,12 +15,22 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
+from conflict.ledger.store import Store
 from hub import notices, state
 
 LEAP_MS_MAX = 86_400_000  # one day against the counter, while the daemon runs: nobody corrects a clock by more
 OFF_MS_MAX = 400 * 86_400_000  # since the last signed time, at a start: no hub was off for longer
 
 log = logging.getLogger("liandong.hub.clock")
+
+
+def county_clock(store: Store, wall_ms: Callable[[], int], mono_ms: Callable[[], int]) -> Callable[[], int]:
+    """The county's time for an act beside the daemon or before it serves: a clock as the daemon's, and never earlier than
+    what was signed when this was called. Raises StoreError."""
+    with store.read() as tx:
+        signed_ms = state.signed_ms(tx)
+    clock = CountyClock(wall_ms, mono_ms, signed_ms=signed_ms)
+    return lambda: max(signed_ms, clock())
 
 
 class CountyClock:

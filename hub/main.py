@@ -19,7 +19,7 @@ from conflict.ledger.errors import StoreUnreachable
 from conflict.ledger.rights import keep_private
 from conflict.ledger.store import daemon_lock
 from hub import lineage, state
-from hub.clock import CountyClock
+from hub.clock import CountyClock, county_clock
 from hub.config import BLIND_KEY_NAME, HUB_KEY_NAME, ROOT_KEY_NAME, STORE_NAME, read_secret
 from hub.documents import Shelf
 from hub.init import HUB_PASSWORD_NAME, open_county, settle_restored
@@ -82,7 +82,7 @@ def _serve(
     fraction = random.random
     space = topics.space(county.card.fingerprint)
     try:
-        settle_restored(county, now_ms=now_ms())
+        settle_restored(county, now_ms=county_clock(county.store, now_ms, mono_ms)())
         with county.store.read() as tx:
             lineage.need_newest(tx)
             clock = CountyClock(now_ms, mono_ms, signed_ms=state.signed_ms(tx))

@@ -8,20 +8,22 @@ Manual: docs/operating/drills.md, "Two hubs".
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from conflict.ledger.store import daemon_lock
+from conflict.ledger.store import Store, daemon_lock
 from hub import notices
 from hub.enrolment import said_void
 from hub.init import open_county
 from hub.recovery import put_back
 
 
-def take_over(directory: Path, *, now_ms: int) -> None:
-    """Raises NotACounty, BadConfig, AlreadyRunning, StoreError."""
+def take_over(directory: Path, *, clock_of: Callable[[Store], Callable[[], int]]) -> None:
+    """clock_of: the county's time, from its store. Raises NotACounty, BadConfig, AlreadyRunning, StoreError."""
     with daemon_lock(directory):
         county = open_county(directory)
         try:
+            now_ms = clock_of(county.store)()
             with county.store.write() as tx:
                 void, void_zh = said_void(put_back(tx, os.urandom(8), now_ms=now_ms))
                 notices.tell(

@@ -69,15 +69,10 @@ def wall_clock(environ: Mapping[str, str] = os.environ) -> Callable[[], int]:
 
 
 def county_clock(store: Store) -> Callable[[], int]:
-    """The county's time for a command beside the hub's daemon: the wall clock of this process, but never earlier than
-    what this hub has signed, nor a leap ahead of it (decision 0143). Raises BadClock, StoreError."""
-    from hub import state
-    from hub.clock import CountyClock
+    """The county's time for a command beside the hub's daemon (decision 0143). Raises BadClock, StoreError."""
+    from hub.clock import county_clock as clock_of
 
-    with store.read() as tx:
-        signed_ms = state.signed_ms(tx)
-    clock = CountyClock(wall_clock(), mono_ms, signed_ms=signed_ms)
-    return lambda: max(signed_ms, clock())
+    return clock_of(store, wall_clock(), mono_ms)
 
 
 def local_text(ms: int | None) -> str:

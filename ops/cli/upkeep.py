@@ -204,7 +204,7 @@ def takeover(directory: HubDir, as_json: Json = False) -> None:
     """Let this hub go on although another copy of it has worked meanwhile; switch that one off first. 接替"""
     from hub.takeover import take_over
 
-    take_over(directory, now_ms=wall_clock()())
+    take_over(directory, clock_of=county_clock)
     text = output.say(
         "This hub may start now; devices load their streams anew.", "本中心现在可以启动；各设备将重新接收数据。"
     )

@@ -44,6 +44,7 @@ class Book:
     refused_at_desk: int = 0
     liars: dict[EdgeMachine, bytes] = field(default_factory=dict)  # device -> the op that it said beside its store
     old_hub: set[bytes] = field(default_factory=set)  # ops that an old hub took while it was awake
+    unheard: set[bytes] = field(default_factory=set)  # ops of the hub that lie with an old hub which sleeps for good
     revoked: dict[bytes, set[bytes]] = field(
         default_factory=dict
     )  # device -> what the hub had of it when it was revoked
@@ -84,6 +85,7 @@ class Book:
     def seen_elsewhere(self, store: Path) -> None:
         """An old hub goes to sleep for good: what it took was receipted, and is only with the edges now."""
         self.old_hub |= raw.op_ids(store)
+        self.unheard |= {op.id for _id, _waits, blob in raw.all_ops(store) if (op := RawOp.read(blob)).role == "hub"}
 
     def fell_back(self, machine: EdgeMachine) -> int:
         """The machine's store is an earlier one now: what it no longer holds was taken by its disk. How many ops."""

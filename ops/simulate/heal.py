@@ -194,10 +194,11 @@ def _decide_held(sim: Simulation) -> None:
     if county is None:
         return
     held = [bytes.fromhex(row["op"]) for row in admin.list_held(county)]
-    now_ms = sim.hub.clock.now_ms()
     if not held:
         return
     if sim.world.chance(0.7):
-        sim.at_hub(lambda: admin.release(county, held, staff="周强", now_ms=now_ms))
+        sim.at_hub(lambda: admin.release(county, held, staff="周强", now_ms=sim.hub.county_ms()))
     else:
-        sim.at_hub(lambda: admin.refuse(county, held, reason="设备已注销，不予采纳", staff="周强", now_ms=now_ms))
+        sim.at_hub(
+            lambda: admin.refuse(county, held, reason="设备已注销，不予采纳", staff="周强", now_ms=sim.hub.county_ms())
+        )

@@ -14,7 +14,7 @@ from typing import Any
 
 from conflict.ledger.views import brief_views, complete_views
 from hub import lineage, recovery, state, upward
-from hub.clock import CountyClock
+from hub.clock import CountyClock, county_clock
 from hub.config import STORE_NAME
 from hub.documents import Shelf
 from hub.errors import AnotherHub
@@ -71,7 +71,7 @@ class HubMachine(Machine):
         except AnotherHub:
             county.store.close()
             raise
-        settle_restored(county, now_ms=self.clock.now_ms(), random_bytes=self.world.rng.randbytes)
+        settle_restored(county, now_ms=self.county_ms(county), random_bytes=self.world.rng.randbytes)
         self.county = county
         self.intake = Intake(county.store, county.keys, county.shelf, now_ms=self._time)
         self.line.hears = set()
@@ -79,6 +79,12 @@ class HubMachine(Machine):
         self._desk = HubDesk(county, Shelf(Trust.of(county.card), county.keys), self._time)
         upward.resume(county.store, now_ms=self.clock.now_ms())
         self._gateway_within(GATEWAY_MS)
+
+    def county_ms(self, county: County | None = None) -> int:
+        """The time by which a command beside the daemon goes (ops/clock.py)."""
+        opened = county or self.county
+        assert opened is not None
+        return county_clock(opened.store, self.clock.now_ms, self.clock.mono_ms)()
 
     def close(self) -> None:
         if self.intake is not None:
@@ -106,7 +112,7 @@ class HubMachine(Machine):
         """`liandong hub takeover`: a person says that this is the hub that shall go on."""
         county = open_county(self.directory)
         with county.store.write() as tx:
-            recovery.put_back(tx, self.world.rng.randbytes(8), now_ms=self.clock.now_ms())
+            recovery.put_back(tx, self.world.rng.randbytes(8), now_ms=self.county_ms(county))
         county.store.close()
 
     def poll_max_ms(self) -> int:

@@ -140,8 +140,9 @@ def _word_of_hub(hub: Hub, op_id: bytes) -> str | None:
 
 
 def _waits_are_explained(sim: Simulation, hub: Hub, found: Findings) -> None:
-    """An op may wait at the hub only below something that was lost with its disk, is held, or never was."""
-    excused = found.lost_with_disk | hub.elsewhere | sim.book.evil
+    """An op may wait at the hub only below something that was lost with its disk, is held, never was, or is of the hub's own
+    making and lies with an old hub that was switched off."""
+    excused = found.lost_with_disk | hub.elsewhere | sim.book.evil | sim.book.unheard
     for op_id, (waits, op) in hub.rows.items():
         if not waits:
             continue

@@ -207,7 +207,7 @@ class Simulation:
                     county,  # type: ignore[arg-type]
                     file,
                     answer_to=answer,
-                    now_ms=self.hub.clock.now_ms,
+                    now_ms=self.hub.county_ms,
                     random_bytes=self.world.rng.randbytes,
                 )
             )
@@ -309,6 +309,7 @@ class Simulation:
     def _code(self, office: str) -> EnrolCode:
         county = self.hub.county
         assert county is not None
+        now_ms = self.hub.county_ms()
         with county.store.write() as tx:
             county.shelf.refresh(tx)
             made = enrolment.make_code(
@@ -317,7 +318,7 @@ class Simulation:
                 county.shelf.roster,
                 office,
                 staff="周强",
-                now_ms=self.hub.clock.now_ms(),
+                now_ms=now_ms,
                 random_bytes=self.world.rng.randbytes,
             )
         return made.code
@@ -329,7 +330,7 @@ class Simulation:
             keys.county, keys.office, keys.sign_public, keys.seal_public, keys.suite, code.secret, "simulated", ""
         )
         opened = open_request(seal_request(request, keys=keys, hub=county.card.hub), keys=county.keys)
-        now_ms = self.hub.clock.now_ms()
+        now_ms = self.hub.county_ms()
         try:
             with county.store.write() as tx:
                 county.shelf.refresh(tx)

@@ -41,7 +41,7 @@ def _catalogue(sim: Simulation, span_ms: int) -> None:
             return
         path = sim.room / "items-next.csv"
         tree.write_items(path, {"SIM-CN-1": sim.world.rng.randint(3, 15), "SIM-CN-2": sim.world.rng.randint(5, 20)})
-        sim.at_hub(lambda: admin.publish_items(county, path, now_ms=sim.hub.clock.now_ms()))
+        sim.at_hub(lambda: admin.publish_items(county, path, now_ms=sim.hub.county_ms()))
 
     sim.world.at(span_ms // 2, publish)
 
@@ -57,8 +57,9 @@ def _calendar(sim: Simulation, span_ms: int) -> None:
         content = {"years": {"2026": {"off": [day], "work": []}}, "source": "simulated"}
 
         def write() -> int:
+            now_ms = sim.hub.county_ms()
             with county.store.write() as tx:
-                return county.shelf.publish_calendar(tx, county.keys, content, now_ms=sim.hub.clock.now_ms())
+                return county.shelf.publish_calendar(tx, county.keys, content, now_ms=now_ms)
 
         sim.at_hub(write)
 
@@ -78,8 +79,8 @@ def _rehomed(sim: Simulation, span_ms: int) -> None:
             return
         now = county.shelf.roster.parent(village)
         towns = [town for town in (*sim.tree.towns, sim.tree.spare_town) if town != now]
-        to, now_ms = sim.world.rng.choice(towns), sim.hub.clock.now_ms()
-        if sim.at_hub(lambda: rehome(county, village, to, reason="区划调整", staff="周强", now_ms=now_ms)):
+        to = sim.world.rng.choice(towns)
+        if sim.at_hub(lambda: rehome(county, village, to, reason="区划调整", staff="周强", now_ms=sim.hub.county_ms())):
             sim.world.note("rehomed", village, to)
             sim.moved.add(village)
 

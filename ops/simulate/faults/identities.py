@@ -125,9 +125,10 @@ def revoked(sim: Simulation, span_ms: int, victim: EdgeMachine | None = None) ->
     county = sim.hub.county
     if county is None:
         return
-    name, now_ms = victim.incarnation, sim.hub.clock.now_ms()
+    name = victim.incarnation
 
     def revoke() -> bool:
+        now_ms = sim.hub.county_ms()
         with county.store.write() as tx:
             enrolment.set_state(tx, county.shelf, county.keys, name, REVOKED, staff="周强", now_ms=now_ms)
         return True

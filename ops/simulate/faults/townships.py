@@ -217,8 +217,7 @@ def _rehomed(sim: Simulation, span_ms: int, server: EdgeMachine, villages: list[
             return
         now = county.shelf.roster.parent(village)
         to = sim.world.rng.choice([town for town in (*sim.tree.towns, sim.tree.spare_town) if town != now])
-        now_ms = sim.hub.clock.now_ms()
-        if sim.at_hub(lambda: rehome(county, village, to, reason="区划调整", staff="周强", now_ms=now_ms)):
+        if sim.at_hub(lambda: rehome(county, village, to, reason="区划调整", staff="周强", now_ms=sim.hub.county_ms())):
             sim.world.note("rehomed", village, to)
             sim.moved.add(village)
 

@@ -45,7 +45,7 @@ def test_an_old_copy_does_not_start_again_until_a_person_says_so(county: County)
     with county.store.read() as tx, pytest.raises(AnotherHub) as caught:
         lineage.need_newest(tx)
     assert "2027-01-01" in caught.value.text and "takeover" in caught.value.text_zh
-    take_over(county.directory, now_ms=NOW)
+    take_over(county.directory, clock_of=lambda _store: lambda: NOW)
     with county.store.read() as tx:
         lineage.need_newest(tx)
         assert lineage.is_later(tx, state.epoch_of(tx), elsewhere)
