@@ -147,6 +147,13 @@ def read(
     return Stream(epoch, after + 1, last, items) if last > after else None
 
 
+def sent_again(tx: Connection, office: str, *, after: int) -> set[bytes]:
+    """Cases of which an op goes down behind this position without the name of its author: also to who wrote it."""
+    query = select(ledger.ops.c.case_id).join(schema.stream, schema.stream.c.ref == ledger.ops.c.id).distinct()
+    anonymous = (schema.stream.c.what == STREAM_OP) & (schema.stream.c.author == b"")
+    return set(tx.scalars(query.where(schema.stream.c.office == office, schema.stream.c.pos > after, anonymous)))
+
+
 def urgent_behind(
     tx: Connection, office: str, *, after: int, bytes_max: int, without: bytes
 ) -> tuple[int, list[bytes]]:

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from conflict.kinds import OpKind
 from conflict.ledger.files import incomplete_files, missing_chunks
 from conflict.ledger.schema import ops as ops_table
-from edge import outbox
+from edge import outbox, purge
 from edge.branch import relay
 from edge.branch.schema import relay as relay_table
 from edge.config import RENEWING
@@ -36,7 +36,19 @@ from protocol.carriers.bundle import write_bundle
 from protocol.carriers.stick import MIB, ROOM_MIB, Room, new_file
 from protocol.envelope import seal_envelope
 from protocol.lanes import BATCH_PLAIN_BYTES_MAX
-from protocol.messages import MESSAGES_MAX, OPS_MAX, RANGES_MAX, Ack, Chunk, Hello, Message, Ops, Want
+from protocol.messages import (
+    CASES_MAX,
+    MESSAGES_MAX,
+    OPS_MAX,
+    RANGES_MAX,
+    Ack,
+    Chunk,
+    Fetch,
+    Hello,
+    Message,
+    Ops,
+    Want,
+)
 from protocol.offers import OpsSource
 from protocol.op import parse_op
 
@@ -160,11 +172,17 @@ class _Load:
         ]
         if state.epoch:
             messages.append(Ack(state.epoch, state.pos))
-        rest = iter([*messages, *self._wants()])
+        rest = iter([*messages, *self._fetches(), *self._wants()])
         while batch := list(islice(rest, MESSAGES_MAX)):
             envelope = self._seal(batch)
             self._room.take(envelope, must=True)
             yield envelope
+
+    def _fetches(self) -> list[Fetch]:
+        """Purged cases that somebody here wants back."""
+        with self._node.store.read() as tx:
+            _gone, wanted = purge.to_tell(tx, limit=CASES_MAX)
+        return [Fetch(wanted)] if wanted else []
 
     def _wants(self) -> list[Want]:
         """What this device lacks of attachments, for the hub to put on the way back."""

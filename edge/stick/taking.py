@@ -19,7 +19,7 @@ from conflict.ledger.append import known
 from conflict.ledger.files import put_chunk
 from conflict.ledger.meta import put_meta
 from conflict.ledger.schema import op_outcomes
-from edge import aside, incarnation, memory, outbox
+from edge import aside, incarnation, memory, outbox, purge
 from edge.branch import relay
 from edge.main import Node
 from edge.schema import outbox as outbox_table
@@ -68,8 +68,18 @@ def take(node: Node, place: Path) -> Taken:
             taking.set_aside(file, 0, error)
     if not taking.taken.envelopes and not taking.taken.aside:
         raise BundleNotForUs()
+    _settle_purged(node)
     taking.taken.settled = max(0, before - _unsettled(node))
     return taking.taken
+
+
+def _settle_purged(node: Node) -> None:
+    """Cases that were purged here and came with the stick are here again."""
+    with node.store.read() as tx:
+        if not purge.counts(tx):
+            return
+    with node.store.write() as tx:
+        purge.settle(tx)
 
 
 class _Taking:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, update
 from conflict.ledger.append import known
 from conflict.ledger.files import put_chunk
 from conflict.ledger.receipts import outcomes_of
-from hub import contents, devices, held, lineage, notices, refusals, schema, state, streams
+from hub import contents, devices, held, lineage, notices, purges, refusals, schema, state, streams
 from hub.ahead import settle_ahead
 from hub.arrival import Arrival
 from hub.devices import Contact
@@ -31,7 +31,7 @@ from protocol.carriers.bundle_errors import BundleExists, BundleNotWritten, Bund
 from protocol.carriers.stick import MIB, ROOM_MIB, BundleNotForUs, Taken, bundles_in, new_file, written_by
 from protocol.envelope import Opened, open_envelope, peek_parties
 from protocol.errors import MalformedBytes, RemoteProtocolError, RevokedSender
-from protocol.messages import Ack, Chunk, Hello, Message, Ops, Problem, Want
+from protocol.messages import Ack, Chunk, Fetch, Hello, Message, Ops, Problem, Want
 from protocol.op import Op, parse_op
 from protocol.roster import REVOKED, Device
 
@@ -178,6 +178,8 @@ class _Taking:
             self._ack(device, message)
         elif isinstance(message, Want) and device.incarnation in self._greeted:
             self._greeted[device.incarnation].wants.append(message)
+        elif isinstance(message, Fetch) and device.incarnation in self._greeted:
+            self._fetched(device, message)
         elif isinstance(message, Chunk):
             self._flush_ops()  # which declare what the chunk is of
             self._chunks.append((device, message))
@@ -226,6 +228,15 @@ class _Taking:
                 return
             one = (schema.device.c.incarnation == device.incarnation) & (schema.device.c.epoch == ack.epoch)
             tx.execute(update(schema.device).where(one, schema.device.c.pos < ack.pos).values(pos=ack.pos))
+
+    def _fetched(self, device: Device, fetch: Fetch) -> None:
+        """Purged cases go down once more, unless they do already behind the place of this greeting: the same stick
+        again, or the next one before the answer was taken, asks for nothing new."""
+        hello = self._greeted[device.incarnation].hello
+        with self._store.write() as tx:
+            place = max(0, hello.pos) if hello.epoch == state.epoch_of(tx) else 0
+            under_way = streams.sent_again(tx, device.office, after=place)
+            purges.bring_back(tx, device, set(fetch.cases) - under_way)
 
     def _offered(self, device: Device, blobs: list[bytes]) -> None:
         if device.state != REVOKED and device.incarnation not in self._greeted:

@@ -12,7 +12,8 @@ import pytest
 
 from conflict.ledger.files import has_file
 from conflict.ledger.schema import files
-from edge import memory, outbox
+from conflict.ledger.views import find
+from edge import memory, outbox, purge
 from edge.branch import relay
 from edge.sync.intake import Intake
 from protocol.carriers.bundle_errors import BundleEmpty
@@ -198,4 +199,31 @@ def test_a_township_carries_its_villages_ops(courier: Courier, tmp_path: Path) -
     taken, answered = courier.at_hub(courier.export("village").file)
     assert (taken.new, taken.repeated, taken.chunks) == (0, 2, 4) and answered is not None
     assert courier.at("village", answered.file).settled == 2
+    assert courier.equal()
+
+
+def test_a_purged_case_comes_back_by_stick_and_only_once(courier: Courier) -> None:
+    """Method: a village without a line purges, somebody asks; its stick twice, and another one before the answer."""
+    village = courier.nodes["village"]
+    number = courier.accept("village").number
+    village.service.withdraw(CHIEF, number, reason="本人撤回")
+    courier.trip("village", "village")
+    courier.hands.forward(40 * 86_400_000)
+    with village.store.write() as tx:
+        case = find(tx, number)
+        purge.note_equal(tx, purge.last_position(tx), now_ms=courier.hands.now_ms)
+    courier.accept("village")  # the chain's end lies in a younger case
+    courier.trip("village")
+    with village.store.write() as tx:
+        assert purge.purge(tx, older_than_days=30, now_ms=courier.hands.now_ms).cases == 1
+        assert purge.want_back(tx, number) == case
+    before = courier.length("village")
+    first, second = courier.export("village").file, courier.export("village").file
+    answers = [courier.at_hub(file)[1] for file in (first, second, first)]
+    assert courier.length("village") == before + 2, "receive and withdraw"
+    for answered in answers:
+        assert answered is not None
+        courier.at("village", answered.file)
+    with village.store.read() as tx:
+        assert find(tx, number) == case and purge.counts(tx) == 0
     assert courier.equal()
