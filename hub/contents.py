@@ -7,9 +7,9 @@ Spec: docs/protocol/chunks.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, Row, exists, func, select
 
 from conflict.kinds import OpKind
 from conflict.ledger import files
@@ -22,6 +22,7 @@ from protocol.roster import Device
 
 NAMING = frozenset({OpKind.ATTACH, OpKind.KEEP_DUPLICATE})  # kinds of op that name files
 LOOKED_AT = 200  # incomplete files considered for one want
+OTHERS_FIRST = 4  # at every so many-th turn
 WANTS_MAX = 4  # contents that one device is asked for in turn; the link asks for one at a time
 
 
@@ -76,10 +77,11 @@ def found_at(tx: Connection, device: Device, holds: Callable[[bytes], bool]) -> 
 def wanted_from(
     tx: Connection, device: bytes, *, office: Collection[bytes] = (), turn: int = 0, limit: int = WANTS_MAX
 ) -> list[tuple[bytes, list[list[int]]]]:
-    """Hash and missing ranges of what the hub lacks and this device may have: what only it has first, longest wanted
-    first; then what somebody else is a source of too, beginning with another one at each `turn`.
+    """Hash and missing ranges of what the hub lacks and this device may have: what only it has, then what somebody else is
+    a source of too, each beginning with another one at each `turn`; at every fourth turn the other way round.
 
-    A carrier may not have the bytes yet: one file that it cannot give must not keep the others waiting.
+    A carrier may not have the bytes yet, and their author may have lost them: what cannot be given must keep neither its
+    own kind nor the other waiting.
 
     Args:    office: names of its office's devices. What an earlier one named, this one may have: it may be the same
              machine under new keys, or have got the bytes from a hub that was put back from a backup since.
@@ -102,10 +104,18 @@ def wanted_from(
     rows = tx.execute(query).all()
     alone = [row for row in rows if row.own and row.sources == 1]
     shared = [row for row in rows if not row.own or row.sources > 1]
-    begin = turn % len(shared) if shared else 0
-    chosen = [*alone, *shared[begin:], *shared[:begin]][:limit]
+    if turn % OTHERS_FIRST == OTHERS_FIRST - 1:
+        chosen = [*_from(shared, turn // OTHERS_FIRST), *_from(alone, turn)][:limit]
+    else:
+        chosen = [*_from(alone, turn), *_from(shared, turn)][:limit]
     wants = [(row.sha256, files.missing_chunks(tx, row.sha256, row.size)) for row in chosen]
     return [(sha256, missing) for sha256, missing in wants if missing]
+
+
+def _from(rows: Sequence[Row], turn: int) -> list[Row]:
+    """The rows, beginning with another one at each turn."""
+    begin = turn % len(rows) if rows else 0
+    return [*rows[begin:], *rows[:begin]]
 
 
 def is_named_by(tx: Connection, device: bytes, sha256: bytes) -> bool:

@@ -112,11 +112,12 @@ def read_chunk(tx: Connection, sha256: bytes, number: int) -> bytes | None:
     return tx.execute(query).scalar()
 
 
-def incomplete_files(tx: Connection, *, limit: int = 100, after: int = 0) -> list[tuple[int, bytes, int]]:
-    """(row, hash, size) of declared files whose bytes are not complete, in order of declaration, after row `after`."""
-    query = select(files.c.id, files.c.sha256, files.c.size).where(files.c.complete == 0, files.c.id > after)
+def incomplete_files(tx: Connection, *, limit: int = 100, newest: bool = False) -> list[tuple[int, bytes, int]]:
+    """(row, hash, size) of declared files whose bytes are not complete, in order of declaration or, newest, from its end."""
+    query = select(files.c.id, files.c.sha256, files.c.size).where(files.c.complete == 0)
     whole = select(files.c.sha256).where(files.c.complete == 1)
-    query = query.where(files.c.sha256.not_in(whole)).order_by(files.c.id).limit(limit)
+    order = files.c.id.desc() if newest else files.c.id
+    query = query.where(files.c.sha256.not_in(whole)).order_by(order).limit(limit)
     return [(row.id, row.sha256, row.size) for row in tx.execute(query)]
 
 

@@ -153,14 +153,14 @@ def read(
 
 
 def files_of(tx: Connection, device: bytes, *, before_ms: int, limit: int = 100) -> list[tuple[bytes, int]]:
-    """(hash, size) of incomplete files that this device's ops name and that were declared before, oldest first."""
+    """(hash, size) of incomplete files that this device's ops name and that were declared before, newest first."""
     query = (
         select(ledger.files.c.id, ledger.files.c.sha256, ledger.files.c.size)
         .join(
             schema.file, (schema.file.c.sha256 == ledger.files.c.sha256) & (schema.file.c.size == ledger.files.c.size)
         )
         .where(schema.file.c.device == device, ledger.files.c.complete == 0, ledger.files.c.declared_ms <= before_ms)
-        .order_by(ledger.files.c.id)
+        .order_by(ledger.files.c.id.desc())
         .distinct()
         .limit(limit)
     )

@@ -164,7 +164,9 @@ class StoreSource:
             self._lowest = {None: outbox.lowest_unsettled(tx)}
             if self._lowest[None] is not None:
                 self._lowest |= {one: outbox.lowest_unsettled(tx, where=self._of_rank(tx, one)) for one in RANKS}
-            self._files = [(sha256, size) for _row, sha256, size in incomplete_files(tx, limit=FILES_LOOKED_AT)]
+            self._files = [
+                (sha256, size) for _row, sha256, size in incomplete_files(tx, limit=FILES_LOOKED_AT, newest=True)
+            ]
         self._version = version
 
     def _missing(self, sha256: bytes, size: int) -> list[list[int]]:

@@ -27,12 +27,14 @@ MissingChunks = Callable[[bytes, int], list[list[int]]]  # (hash, size) -> inclu
 
 @dataclass(slots=True)
 class _Quest:
-    """One content that is lacked. progress_ms: when a piece came last; rest_until_ms: not asked for before."""
+    """One content that is lacked. progress_ms: when a piece came last; rest_until_ms: not asked for before; vain: turns
+    without any piece since the last one, also on earlier lines."""
 
     size: int
     progress_ms: int = 0
     rest_until_ms: int = 0
     rests: int = 0
+    vain: int = 0
     pieces: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -43,6 +45,7 @@ class Wanted:
         self._documents: dict[bytes, _Quest] = {}
         self._kinds: dict[str, tuple[int, bytes]] = {}  # newest offered version and hash by kind
         self._files: dict[bytes, _Quest] = {}
+        self._turn = b""  # the attachment that is asked for
 
     def offer_documents(self, offered: Iterable[tuple[str, int, int, bytes, int]], held: dict[str, int]) -> None:
         """Note what the hub offers: [kind, version, base, sha256, size]; only what is newer than held is wanted."""
@@ -82,7 +85,7 @@ class Wanted:
             self._files.pop(sha256, None)
         elif sha256 in self._files:
             self._files[sha256].progress_ms = mono_ms
-            self._files[sha256].rests = 0
+            self._files[sha256].rests = self._files[sha256].vain = 0
 
     def restart(self) -> None:
         """The line was down: nothing is to blame for silence, every content has its turn again."""
@@ -114,7 +117,10 @@ class Wanted:
     ) -> list[tuple[bytes, list[list[int]]]]:
         """The one content to ask for now with its missing ranges, or nothing.
 
-        Args:    files: (hash, size) of incomplete attachments, oldest first. missing: their missing ranges.
+        Of attachments the one that is under way goes on; then come those asked for least often in vain, the newest of
+        them first: somebody works on that case, and what nobody has any more holds nobody up.
+
+        Args:    files: (hash, size) of incomplete attachments, newest first. missing: their missing ranges.
                  lanes: those that may travel now.
         """
         documents = {sha256: self.lane_of(sha256) for sha256 in self._documents}
@@ -124,11 +130,21 @@ class Wanted:
             absent = [index for index in range(chunks.count_of(quest.size)) if index not in quest.pieces]
             if self._awake(quest, mono_ms):
                 return [(sha256, chunks.ranges(absent))]
-        for sha256, size in files if Lane.ATTACHMENTS in lanes else ():
+        if Lane.ATTACHMENTS not in lanes:
+            return []
+        for sha256, size in sorted(files, key=self._rank):
             quest = self._files.setdefault(sha256, _Quest(size))
             if self._awake(quest, mono_ms):
+                self._turn = sha256
                 return [(sha256, missing(sha256, size))]
         return []
+
+    def _rank(self, file: tuple[bytes, int]) -> int:
+        """Which of two attachments is asked for first: the lower one."""
+        quest = self._files.get(file[0])
+        if quest is None:
+            return 0
+        return -1 if file[0] == self._turn and quest.rest_until_ms <= quest.progress_ms else quest.vain
 
     def _awake(self, quest: _Quest, mono_ms: int) -> bool:
         """Whether to ask (on) for this now; content without progress is sent to rest so that others have their turn."""
@@ -141,4 +157,5 @@ class Wanted:
             return True
         quest.rest_until_ms = mono_ms + min(REST_MS_MAX, REST_MS_FIRST << min(quest.rests, 10))
         quest.rests += 1
+        quest.vain += 1
         return False

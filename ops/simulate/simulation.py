@@ -30,7 +30,7 @@ from ops.simulate.faults.catalogue import NEED_HALLS, Plan
 from ops.simulate.halls import Halls
 from ops.simulate.hub_node import HubMachine
 from ops.simulate.machine import Machine
-from ops.simulate.network import HUB_BOX, Broker
+from ops.simulate.network import HUB_BOX, Broker, Weather
 from ops.simulate.options import Options
 from ops.simulate.raw import HUB_EPOCH
 from ops.simulate.staff import Staff
@@ -227,6 +227,11 @@ class Simulation:
         except LiandongError as error:
             self.world.note("answer refused", machine.name, error.code)
         machine.wake()
+
+    def worsen(self, machine: EdgeMachine, weather: Weather) -> None:
+        """Bad weather that was set for later comes, unless the faults have stopped meanwhile."""
+        if not self.healing:
+            machine.line.put(weather)
 
     def adopt(self, machine: EdgeMachine) -> None:
         """Take a machine into the county's life."""

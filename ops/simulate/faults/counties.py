@@ -130,7 +130,7 @@ def _quarrel(sim: Simulation, span_ms: int) -> End:
     _try(sim, village, "forward", lambda node: node.service.forward(CHIEF, number[0], opinion="拟同意上报"))
     sim.world.at(span_ms * 0.4, _try, sim, town, "take", lambda node: node.service.take(CHIEF, number[0]))
     for machine in both:
-        sim.world.at(span_ms * 0.6, machine.line.put, weather)
+        sim.world.at(span_ms * 0.6, sim.worsen, machine, weather)
         sim.world.at(sim.world.between(span_ms * 0.65, span_ms * 0.95), _correct, sim, machine, number, name)
 
     def end() -> None:

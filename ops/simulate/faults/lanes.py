@@ -102,7 +102,7 @@ def _silent(sim: Simulation, span_ms: int) -> End:
     victim = one_edge(sim)
     busy(sim, [victim], HOUR, acts=4)
     weather = Weather(cut=True)
-    sim.world.at(2 * HOUR, victim.line.put, weather)
+    sim.world.at(2 * HOUR, sim.worsen, victim, weather)
     sim.holiday(span_ms)
     for _ in range(4):
         sim.world.at(sim.world.between(3 * HOUR, span_ms), sim.somebody_acts, victim)

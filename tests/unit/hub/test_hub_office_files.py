@@ -56,6 +56,23 @@ def test_what_only_it_has_comes_first(county: County, turn: int) -> None:
     assert [sha256 for sha256, _missing in wants] == [b"t" * 32, b"s" * 32]
 
 
+def test_what_its_author_has_lost_keeps_nothing_waiting(county: County) -> None:
+    """Two files that this device alone named and cannot give, and two that a copy of the office's first device named."""
+    earlier = enrol(county, VILLAGE, seed=1)
+    for name in b"uv":
+        attach(county, earlier, bytes([name]) * 32)
+    later = enrol(county, VILLAGE, seed=2)
+    for name in b"st":
+        attach(county, later, bytes([name]) * 32)
+    office = {earlier.keys.incarnation, later.keys.incarnation}
+    with county.store.read() as tx:
+        first = [
+            contents.wanted_from(tx, later.keys.incarnation, office=office, turn=turn)[0][0][:1] for turn in range(16)
+        ]
+    assert set(first) == {b"s", b"t", b"u", b"v"}, "the link asks for the first one only"
+    assert sum(one in (b"s", b"t") for one in first) == 12
+
+
 def test_bytes_that_a_comparison_finds_at_another_office_are_asked_from_it(county: County) -> None:
     """The machine that attached the file burnt after the hub had handed it on, and the hub was put back from a backup:
     only the township had the bytes, and nobody asked it. Found by the simulator."""
