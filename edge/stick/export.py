@@ -189,7 +189,7 @@ class _Load:
         with self._node.store.read() as tx:
             found = [
                 (sha256, missing_chunks(tx, sha256, size))
-                for _row, sha256, size in incomplete_files(tx, limit=WANTS_MAX)
+                for _row, sha256, size in incomplete_files(tx, limit=WANTS_MAX, newest=True)
             ]
         return [Want(sha256, missing[:RANGES_MAX]) for sha256, missing in found]
 
