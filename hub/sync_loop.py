@@ -109,12 +109,19 @@ class SyncLoop:
             self._known = devices.load(tx)
 
     def run_forever(self, stop: threading.Event) -> None:
-        """Rounds until `stop` is set. A store that fails costs a pause and no op: nothing was answered."""
+        """Rounds until `stop` is set. A store that fails costs a pause and no op: nothing was answered.
+
+        So does a file beside the store that cannot be written: the broker's password file on a full or read-only disk.
+        """
         while not stop.is_set():
             try:
                 busy = self.step()
             except StoreError as error:
                 _log.error("the store failed: %s (%s)", error.text, error.code)
+                stop.wait(TROUBLE_S)
+                continue
+            except OSError:
+                _log.exception("a file of the hub cannot be read or written; trying again in %d s", TROUBLE_S)
                 stop.wait(TROUBLE_S)
                 continue
             if not busy:

@@ -11,7 +11,10 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
+
+from conflict.ledger.locks import NOT_WRITABLE
 
 BALLAST_BYTES = 2**20  # room to open the store and record some fifty refusals, one commit each
 MARGIN_BYTES = 4 * 2**20  # free space beyond the reserve before we call the disk usable again
@@ -60,14 +63,25 @@ class Ballast:
 
 def room_is_short(directory: Path) -> bool:
     """Whether a file of some blocks cannot be written here now: a full disk, a quota, a limit of the process."""
+    return _obstacle(directory) in _SHORT
+
+
+def is_read_only(directory: Path) -> bool:
+    """Whether nothing can be made here now, because the disk was set read-only or our rights were taken."""
+    return _obstacle(directory) in NOT_WRITABLE
+
+
+def _obstacle(directory: Path) -> int | None:
+    """The system's number for why a file of some blocks cannot be written; None if it can."""
     probe = directory / f".room-{os.getpid()}"
     try:
         _write_blocks(probe, _BLOCK)
     except OSError as error:
-        return error.errno in _SHORT
+        return error.errno
     finally:
-        probe.unlink(missing_ok=True)
-    return False
+        with suppress(OSError):  # a read-only disk refuses to delete even what is not there; then nothing was made
+            probe.unlink(missing_ok=True)
+    return None
 
 
 def _write_blocks(path: Path, size: int) -> None:

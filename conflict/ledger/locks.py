@@ -22,7 +22,7 @@ from conflict.ledger.errors import AlreadyRunning, NestedWrite, StoreUnsafe, loc
 WRITE_WAIT_S = 30.0  # longest wait for a turn before a person is told
 POLL_S = 0.002  # how often a waiting process looks again; a turn lasts 1 to 20 ms
 DAEMON_LOCK = "daemon.lock"
-_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class WriteTurn:
@@ -74,7 +74,7 @@ def prove_locks(path: Path) -> None:
     except Timeout:
         return  # somebody holds it and we were kept out: that is the proof
     except OSError as error:
-        if error.errno in _NOT_WRITABLE:
+        if error.errno in NOT_WRITABLE:
             raise read_only(f"lock file: {error.strerror}") from error
         raise _no_locks(error.strerror or "the disk refused the lock") from error
     try:

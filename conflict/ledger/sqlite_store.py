@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from conflict.ledger import errors, sqlite
-from conflict.ledger.ballast import Ballast, room_is_short
+from conflict.ledger.ballast import Ballast, is_read_only, room_is_short
 from conflict.ledger.locks import WRITE_WAIT_S, WriteTurn, prove_locks
 from conflict.ledger.schema import COMPONENT
 from conflict.ledger.store import Store
@@ -131,8 +131,9 @@ class SqliteStore(Store):
 
     def close(self) -> None:
         """The last connection of all writes the log back, so it goes inside the turn. Whoever keeps the turn from us
-        has connections of his own: then ours are not the last, and may go without it."""
-        with suppress(errors.StoreLocked), self._turn.hold(wait_s=_CLOSE_WAIT_S):
+        has connections of his own: then ours are not the last, and may go without it. On a disk that has turned
+        read-only there is no turn and nothing to write back: the log stays, as after a power cut."""
+        with suppress(errors.StoreLocked, errors.StoreReadOnly), self._turn.hold(wait_s=_CLOSE_WAIT_S):
             self._drop_connections()
             return
         self._drop_connections()
@@ -183,4 +184,6 @@ def _translated(path: Path) -> Iterator[None]:
             raise
         if isinstance(known, errors.StoreFailed) and room_is_short(path.parent):
             known = errors.full()
+        elif isinstance(known, errors.StoreFailed) and is_read_only(path.parent):
+            known = errors.read_only(path.name)
         raise known from error

@@ -1,6 +1,7 @@
 """Save, then say (law 10), as the kernel saw it: no answer and no receipt leaves before the sync of the log that holds the op.
 
-For: findings over the trace of one `case` command, and over those of a hub and a device that take one envelope.
+For: findings over the trace of one `case` command, over those of a hub and a device that take one envelope, and over
+those of a PostgreSQL server and the hub before it.
 May not: run anything.
 Manual: docs/operating/chaos.md, "System calls".  Decision: docs/decisions/0141-at-every-write.md.
 """
@@ -13,6 +14,9 @@ from ops.chaos.syscalls import SYNCS, Call
 
 STDOUT = 1
 SENDS = ("sendto", "sendmsg", "write", "writev")
+SERVER_LOG = "/pg_wal/"
+LOG_WRITES = ("pwrite64", "write", "writev")
+COMMIT, READ_ONLY = b"COMMIT\x00", b"READ ONLY"  # in PostgreSQL's protocol: asked for and answered by the same word
 
 
 def saved_when(calls: Sequence[Call], op: str) -> tuple[Call, Call] | None:
@@ -69,6 +73,10 @@ def _check_taking(calls: Sequence[Call], op: str, came: str, leaves: str, none_l
     if saved is None:
         return ["no sync of the log followed the write of the op"]
     write, sync = saved
+    return _check_between(calls, write, sync, came, leaves, none_left)
+
+
+def _check_between(calls: Sequence[Call], write: Call, sync: Call, came: str, leaves: str, none_left: str) -> list[str]:
     arrivals = [
         call for call in calls if call.name == "recvfrom" and came.encode() in call.data and call.end < write.begin
     ]
@@ -82,6 +90,61 @@ def _check_taking(calls: Sequence[Call], op: str, came: str, leaves: str, none_l
         f"something left for the other side at line {call.begin}, before the sync at line {sync.end}" for call in early
     ]
     return found if len(sends) > len(early) else [*found, none_left]
+
+
+def check_server(calls: Sequence[Call], op: str) -> list[str]:
+    """What is wrong with the order in the trace of a PostgreSQL server that took `op` (hex) in a transaction.
+
+    Between the COMMIT that came and its answer the server's log must be written and synced; the op is in what was synced.
+    """
+    commit = _commit(calls, op, came="recvfrom", went="sendto")
+    if commit is None:
+        return ["the commit of the op was not seen"]
+    asked, answered = commit
+    writes = [
+        call for call in calls if SERVER_LOG in call.path and call.name in LOG_WRITES and call.end < answered.begin
+    ]
+    syncs = [call for call in calls if SERVER_LOG in call.path and call.name in SYNCS and call.result == 0]
+    last = max((call for call in writes if call.begin > asked.end), key=lambda call: call.end, default=None)
+    if last is None:
+        return ["the server answered the commit without having written its log"]
+    if not any(last.end < sync.begin and sync.end < answered.begin for sync in syncs):
+        return [f"the server answered the commit at line {answered.begin}, before its log was synced"]
+    if not any(bytes.fromhex(op) in call.data for call in writes):
+        return ["the server's log was synced without the op"]
+    return []
+
+
+def check_hub_of_server(calls: Sequence[Call], op: str, mailbox: str) -> list[str]:
+    """As `check_hub`, for a hub whose store is a server's: its sync is the answer to the COMMIT of the op."""
+    commit = _commit(calls, op, came="sendto", went="recvfrom")
+    if commit is None:
+        return ["the commit of the op was not seen"]
+    asked, answered = commit
+    return _check_between(
+        calls, asked, answered, f"/{mailbox}/up", f"/{mailbox}/down", "no receipt left after the commit"
+    )
+
+
+def _commit(calls: Sequence[Call], op: str, *, came: str, went: str) -> tuple[Call, Call] | None:
+    """COMMIT and its answer, of the first transaction of a connection that had the op and was not for reading only.
+
+    came, went: the calls by which a query and its answer pass on this side of the connection.
+    """
+    raw = bytes.fromhex(op)
+    said: dict[tuple[int, str], bytes] = {}  # by thread and connection: what the transaction has said so far
+    asked: dict[tuple[int, str], Call] = {}
+    for call in calls:
+        line = call.thread, call.path
+        if call.name == came:
+            said[line] = said.get(line, b"") + call.data
+            if COMMIT in call.data:
+                asked[line] = call
+        elif call.name == went and line in asked and COMMIT in call.data:
+            if raw in said[line] and READ_ONLY not in said[line]:
+                return asked[line], call
+            del said[line], asked[line]
+    return None
 
 
 def is_output(call: Call) -> bool:

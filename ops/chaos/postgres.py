@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,11 @@ class Cluster:
 
 
 @contextmanager
-def private_cluster() -> Iterator[Cluster]:
-    """A running cluster with an empty database. Raises DemoFailed where PostgreSQL cannot be had."""
+def private_cluster(wrap: Callable[[list[str]], list[str]] = list) -> Iterator[Cluster]:
+    """A running cluster with an empty database. Raises DemoFailed where PostgreSQL cannot be had.
+
+    wrap: what is put before the server's command, to trace it.
+    """
     binaries = find_binaries()
     if binaries is None:
         raise DemoFailed("PostgreSQL is not installed (apt-get install postgresql)")
@@ -87,7 +90,7 @@ def private_cluster() -> Iterator[Cluster]:
         settings = [f"port={port}", "listen_addresses=127.0.0.1", f"unix_socket_directories={home}"]
         options = [part for setting in settings for part in ("-c", setting)]
         command = [*prefix, str(binaries / "postgres"), "-D", str(data), *options]
-        server = Server("database", command, home / "log", ready="database system is ready to accept connections")
+        server = Server("database", wrap(command), home / "log", ready="database system is ready to accept connections")
         try:
             server.start()
             where = ["-h", "127.0.0.1", "-p", str(port), "-U", "liandong"]

@@ -23,6 +23,7 @@ from ops.chaos.judge import Verdict, everything_arrived, judge
 from ops.chaos.plan import make_plan
 from ops.chaos.postgres import private_cluster
 from ops.chaos.saved_first import ALL, SAMPLE, SyscallReport, look_at_syscalls
+from ops.chaos.server_order import look_at_server
 from ops.chaos.staff import Clerk
 from ops.chaos.stage import COUNTY, OFFICES, Stage
 from ops.chaos.weather import Weather
@@ -134,6 +135,9 @@ def _in_room(room: Path, options: Options, say: Callable[[str], None]) -> Report
         if options.boundaries:
             (room / "syscalls").mkdir()
             report.syscalls = look_at_syscalls(room / "syscalls", options.seed, say, most=options.boundaries)
+            if cluster:
+                (room / "server").mkdir()
+                report.syscalls.findings += look_at_server(room / "server", say)
     return report
 
 

@@ -26,6 +26,7 @@ from ops.chaos.syscalls import read_trace, recording, why_not
 from ops.demo.processes import COMMAND, COMMAND_SECONDS_MAX, DemoFailed
 
 WORKERS = 2
+SAY_EVERY = 20  # trials: a whole set takes a quarter of an hour and more
 CASE_ACCEPT = "case-accept"
 SUBJECTS = (CASE_ACCEPT, *trials.SUBJECTS)
 ALL = 1_000  # more than any of them makes; keeps a broken trace from running for days
@@ -81,8 +82,12 @@ def look_at_syscalls(
         found, kill = _calls(room, ground, subject, report)
         chosen = _chosen(len(found), random.Random(f"boundaries {subject} {seed}"), limit, every)
         say(f"{subject} makes {len(found)} writes, syncs and renamings; killing it at {len(chosen)} of them")
+        outcomes: list[Outcome] = []
         with ThreadPoolExecutor(WORKERS) as pool:
-            outcomes = list(pool.map(lambda at: kill(at, found[at]), chosen))  # noqa: B023 - consumed in this turn
+            for outcome in pool.map(lambda at: kill(at, found[at]), chosen):  # noqa: B023 - consumed in this turn
+                outcomes.append(outcome)
+                if outcome.findings or len(outcomes) % SAY_EVERY == 0:
+                    say(f"{subject}: {len(outcomes)} of {len(chosen)} tried. {'; '.join(outcome.findings)}")
         report.kills[subject] = _count(subject, len(found), outcomes, report.findings)
     return report
 

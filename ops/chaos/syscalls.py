@@ -60,10 +60,13 @@ def why_not() -> str | None:
     return None
 
 
-def recording(target: Path, command: Sequence[str]) -> list[str]:
-    """The command that runs `command` (its process id, its signals) and records its calls in `target`."""
+def recording(target: Path, command: Sequence[str], *, shown: int = STRING_BYTES) -> list[str]:
+    """The command that runs `command` (its process id, its signals) and records its calls in `target`.
+
+    shown: bytes of each buffer.
+    """
     traced = f"trace={','.join(TRACED)}"
-    return ["strace", "-D", "-f", "-y", "-xx", "-s", str(STRING_BYTES), "-e", traced, "-o", str(target), *command]
+    return ["strace", "-D", "-f", "-y", "-xx", "-s", str(shown), "-e", traced, "-o", str(target), *command]
 
 
 def killing(name: str, nth: int, command: Sequence[str]) -> list[str]:

@@ -41,8 +41,8 @@ def calls_of(ground: Ground, subject: str, room: Path) -> tuple[list[Boundary], 
     room.mkdir()
     trace = room / "trace"
     done = _Trial(ground, room, lambda command: recording(trace, command)).play(subject, Boundary("none", 0))
-    home = room / ("village" if subject == EDGE_STREAM else "hub")
-    return boundaries(read_trace(trace), home), done
+    homes = {HUB_INTAKE: room / "hub", EDGE_STREAM: room / "village", BUNDLE_IMPORT: room}  # its answer lies beside
+    return boundaries(read_trace(trace), homes[subject]), done
 
 
 def trial(ground: Ground, subject: str, boundary: Boundary, room: Path) -> Outcome:

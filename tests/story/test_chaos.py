@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from ops.chaos.plan import LINE_FAULTS
+from ops.chaos.postgres import find_binaries
 from ops.chaos.run import Options, run_chaos
 from ops.chaos.saved_first import look_at_syscalls
+from ops.chaos.server_order import look_at_server
 from ops.chaos.stage import PROCESSES
 from ops.chaos.syscalls import why_not
 from tests.support.process import python_env
@@ -50,3 +52,14 @@ def test_saved_and_received_are_said_after_the_sync_and_a_kill_at_any_write_leav
         assert kills.tried == KILLS[subject]
         assert kills.at > 20  # fewer means that the trace was not understood
     assert sum(kills.killed for kills in report.kills.values()) >= 4
+
+
+@pytest.mark.timeout(400)
+def test_no_receipt_leaves_before_postgresql_has_synced_the_commit(tmp_path: Path) -> None:
+    if (reason := why_not()) is not None:
+        pytest.skip(reason)
+    if find_binaries() is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    said: list[str] = []
+    assert look_at_server(tmp_path, said.append) == []
+    assert "right" in said[-1]

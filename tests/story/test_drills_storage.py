@@ -1,5 +1,8 @@
 """The storage drills of docs/operating/drills.md, 6 to 8, by real daemons: full, read-only, cut and damaged stores, unsafe places.
 
+A disk turns read-only under a daemon in two ways: one that can be written again later, and one that the system itself
+has set read-only after an error (a real one of ext4, in a file).
+
 What a person at the desk reads is compared with the manual, word for word.
 """
 
@@ -8,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -20,12 +24,12 @@ import pytest
 
 from ops.chaos.syscalls import why_not
 from tests.story.test_drills import Watched, banners, notices
-from tests.story.town import Town
+from tests.story.town import HALL, Town
 from tests.support.cli import Answer, daemon
 from tests.support.process import ROOT, python_env
 
 pytestmark = pytest.mark.timeout(280)
-FULL, CUT, STILL = "420222107208", "420222107209", "420222107210"
+FULL, CUT, STILL, OLD_DISK = (f"4202221072{number:02}" for number in (8, 9, 10, 11))
 MANUALS = [ROOT / "docs" / "operating" / part / "drills.md" for part in (".", "zh-CN")]
 CHINESE = {"LC_ALL": "zh_CN.UTF-8"}
 PAGE = 4_096
@@ -46,6 +50,54 @@ def small_disk(place: Path, size: str) -> Iterator[None]:
 
 def remount(place: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
+
+
+@contextmanager
+def not_writable(place: Path) -> Iterator[None]:
+    """Nothing at `place` can be opened for writing, by a running daemon either, until the block ends. Skips as above.
+
+    The kernel sets no disk read-only while files of it are open for writing, so another view of it is laid over.
+    """
+    aside = place.with_name(f"{place.name} read-only")
+    aside.mkdir()
+    if subprocess.run(["mount", "--bind", place, aside], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here (needs root): a disk that turns read-only under a daemon not checked")
+    try:
+        remount(aside, "bind,ro")
+        subprocess.run(["mount", "--bind", aside, place], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", "-l", place], check=True)
+    finally:
+        subprocess.run(["umount", "-l", aside], check=True)
+        aside.rmdir()
+
+
+@contextmanager
+def failing_disk(place: Path, image: Path) -> Iterator[Path]:
+    """A disk of its own that the system sets read-only at its first error. Skips as above.
+
+    Gives:  the file of the kernel that plays an error of this disk (ext4: trigger_fs_error).
+    """
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip("mkfs.ext4 is not installed: a disk that the system sets read-only after errors not checked")
+    place.mkdir()
+    with image.open("wb") as file:
+        file.truncate(48 * 2**20)
+    subprocess.run(["mkfs.ext4", "-q", "-e", "remount-ro", image], check=True)
+    try:
+        yield mount_image(image, place)
+    finally:
+        subprocess.run(["umount", "-l", place], check=False, capture_output=True)
+
+
+def mount_image(image: Path, place: Path) -> Path:
+    """Mount it, and find the file of the kernel that plays an error."""
+    if subprocess.run(["mount", "-o", "loop", image, place], capture_output=True).returncode:
+        pytest.skip("no disk image can be mounted here: a disk that the system sets read-only after errors not checked")
+    found = subprocess.run(["findmnt", "-no", "SOURCE", place], capture_output=True, text=True, check=True)
+    return Path("/sys/fs/ext4") / Path(found.stdout.strip()).name / "trigger_fs_error"
 
 
 def fill(disk: Path) -> Path:
@@ -147,6 +199,73 @@ def test_a_full_disk_at_the_hub_keeps_the_work_at_the_offices(town: Town) -> Non
             serving.kill()
             town.hub_dir = old
     town.start("hub")
+
+
+def test_a_disk_that_turns_read_only_under_an_offices_daemon(town: Town) -> None:
+    """Drill 7: what the office said and what it gets meanwhile is there when the disk can be written again."""
+    running(town, STILL)
+    directory = town.join(HALL)
+    process = town.start(HALL)
+    town.kill("hub")
+    own = town.accept(HALL)["case"]
+    with not_writable(directory):
+        town.start("hub")
+        others = town.accept(STILL)["case"]
+        town.case(STILL, "forward", others, "--to", HALL)
+        said(town.accept(HALL, env=CHINESE, check=False), "store_read_only")
+        said(town.run("node", "status", "--dir", directory, env=CHINESE, check=False), "store_read_only")
+        town.wait("it is at the county", lambda: others in town.digests("hub"))
+        process.wait_line("the store refused")
+        assert process.alive
+    town.wait("it goes on by itself", lambda: town.settled(HALL, STILL) and {own, others} <= set(town.digests(HALL)))
+    later = town.accept(HALL)["case"]
+    town.wait("what is entered now arrives", lambda: later in town.digests("hub") and town.settled(HALL))
+    assert process.terminate() == 0
+
+
+def test_a_disk_that_turns_read_only_under_the_hub(town: Town) -> None:
+    """Drill 7 at the county: nothing is answered meanwhile, offices work on, and the hub goes on by itself."""
+    running(town, STILL)
+    first = town.accept(STILL)["case"]
+    town.wait("it is at the county", lambda: town.settled(STILL))
+    with not_writable(town.hub_dir):
+        cases = {town.accept(STILL)["case"] for _ in range(2)}
+        town.procs["hub"].wait_line("store_read_only")
+        said(town.run("node", "status", "--dir", town.hub_dir, env=CHINESE, check=False), "store_read_only")
+        assert town.status(STILL)["pending"] == 2
+    town.wait("the hub has taken both", lambda: town.settled(STILL) and {first, *cases} <= set(town.digests("hub")))
+    assert town.procs["hub"].alive
+
+
+def test_a_disk_that_the_system_sets_read_only_is_copied_and_work_goes_on_from_the_copy(town: Town) -> None:
+    """Drill 7, errors of the disk itself: what was called saved is read from it, at an office and at the hub."""
+    disk, hub, name = town.room / "failing", town.hub_dir, f"failing/{OLD_DISK}"
+    with failing_disk(disk, town.room / "image") as error:
+        town.join(OLD_DISK)
+        town.procs["hub"].terminate()
+        shutil.copytree(hub, disk / "hub")
+        shutil.move(town.room / OLD_DISK, disk)
+        serving = town.procs["failing hub"] = daemon("hub", "run", "--dir", disk / "hub", log=town.room / "hub.2")
+        working = town.procs[name] = daemon("edge", "run", "--dir", disk / OLD_DISK, log=town.room / "office.2")
+        serving.start().wait_line("ready")
+        working.start().wait_line("ready")
+        cases = {town.accept(name)["case"]}
+        town.wait("it is at the county", lambda: town.status(name)["pending"] == 0)
+        serving.signal(signal.SIGSTOP)
+        cases.add(town.accept(name)["case"])
+        error.write_text("1")
+        serving.signal(signal.SIGCONT)
+        said(town.accept(name, env=CHINESE, check=False), "store_read_only")
+        serving.wait_line("store_read_only")
+        assert (working.terminate(), serving.terminate()) == (0, 0)
+        shutil.copytree(disk / OLD_DISK, town.room / OLD_DISK)
+        shutil.rmtree(hub)
+        shutil.copytree(disk / "hub", hub)
+    town.start("hub")
+    town.start(OLD_DISK)
+    town.wait("all is at the county", lambda: town.settled(OLD_DISK) and cases <= set(town.digests("hub")))
+    cases.add(town.accept(OLD_DISK)["case"])
+    town.wait("the next arrives too", lambda: town.settled(OLD_DISK) and cases <= set(town.digests("hub")))
 
 
 def cut_log(store: Path) -> None:

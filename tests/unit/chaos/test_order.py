@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ops.chaos.boundaries import Boundary, answered_op, boundaries
-from ops.chaos.order import check_command, check_edge, check_hub
+from ops.chaos.order import check_command, check_edge, check_hub, check_hub_of_server, check_server
 from ops.chaos.syscalls import parse
 
 OP = "ab" * 32
@@ -82,6 +82,42 @@ def test_the_acknowledgement_leaves_after_the_sync_of_the_devices_log() -> None:
     assert check_edge(parse(trace(leave, come, save, sync, leave)), OP, "box") == []
     assert "left for the other side" in check_edge(parse(trace(come, save, leave, sync, leave)), OP, "box")[0]
     assert check_edge(parse(trace(come, save, sync)), OP, "box") == ["no acknowledgement left after the sync"]
+
+
+RAW, COMMITTED = bytes.fromhex(OP), b"C\x00\x00\x00\x0bCOMMIT\x00"
+LOG = "/data/pg_wal/000000010000000000000001"
+LOOKED = [call("recvfrom", "socket:[5]", b"BEGIN READ ONLY\x00" + RAW), call("recvfrom", "socket:[5]", b"COMMIT\x00")]
+LOOKED += [call("sendto", "socket:[5]", COMMITTED)]
+INSERT, ASK = call("recvfrom", "socket:[5]", b"INSERT " + RAW), call("recvfrom", "socket:[5]", b"Q COMMIT\x00")
+LOGGED, LOG_SYNC = call("pwrite64", LOG, b"record " + RAW), call("fdatasync", LOG, thread=9)
+ANSWERED = call("sendto", "socket:[5]", COMMITTED)
+
+
+def test_a_server_answers_the_commit_after_the_sync_of_its_log() -> None:
+    """Whoever of its processes syncs. A transaction that only read the op does not count."""
+    assert check_server(parse(trace(*LOOKED, INSERT, ASK, LOGGED, LOG_SYNC, ANSWERED)), OP) == []
+    early = check_server(parse(trace(*LOOKED, INSERT, ASK, LOGGED, ANSWERED, LOG_SYNC)), OP)
+    assert "before its log was synced" in early[0]
+    assert "without having written" in check_server(parse(trace(INSERT, ASK, ANSWERED, LOGGED, LOG_SYNC)), OP)[0]
+    assert "without having written" in check_server(parse(trace(INSERT, LOGGED, LOG_SYNC, ASK, ANSWERED)), OP)[0]
+    other = call("pwrite64", LOG, b"record of something else")
+    assert check_server(parse(trace(INSERT, ASK, other, LOG_SYNC, ANSWERED)), OP) == [
+        "the server's log was synced without the op"
+    ]
+    assert check_server(parse(trace(*LOOKED)), OP) == ["the commit of the op was not seen"]
+
+
+def test_the_receipt_leaves_after_the_servers_answer() -> None:
+    come, leave = call("recvfrom", "socket:[3]", b"ld/box/up"), call("sendto", "socket:[3]", b"0 ld/box/down sealed")
+    insert, ask = call("sendto", "socket:[4]", b"INSERT " + RAW), call("sendto", "socket:[4]", b"Q COMMIT\x00")
+    answer = call("recvfrom", "socket:[4]", COMMITTED)
+    assert check_hub_of_server(parse(trace(come, insert, ask, answer, leave)), OP, "box") == []
+    assert (
+        "left for the other side" in check_hub_of_server(parse(trace(come, insert, ask, leave, answer)), OP, "box")[0]
+    )
+    assert check_hub_of_server(parse(trace(come, insert, ask, answer)), OP, "box") == [
+        "no receipt left after the commit"
+    ]
 
 
 def test_boundaries_are_the_writes_below_the_directory_counted_as_strace_counts() -> None:
