@@ -9,8 +9,10 @@ Manual: docs/operating/chaos.md, "System calls".  Decision: docs/decisions/0141-
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ops.chaos.syscalls import SYNCS, Call
+from protocol.carriers.bundle import PART_SUFFIX
 
 STDOUT = 1
 SENDS = ("sendto", "sendmsg", "write", "writev")
@@ -90,6 +92,36 @@ def _check_between(calls: Sequence[Call], write: Call, sync: Call, came: str, le
         f"something left for the other side at line {call.begin}, before the sync at line {sync.end}" for call in early
     ]
     return found if len(sends) > len(early) else [*found, none_left]
+
+
+def check_stick(calls: Sequence[Call], stick: Path) -> list[str]:
+    """What is wrong with the order in the trace of a command that wrote the file `stick` (a bundle, or an answer).
+
+    It gets its name after its bytes were synced, and after the store's log was, which holds what an answer speaks of. The
+    name is synced before the store notes that anything was carried, and before the command answers.
+    """
+    part, name = f"{stick}{PART_SUFFIX}", str(stick).encode()
+    named = next((call for call in calls if call.name == "rename" and call.data.endswith(name)), None)
+    if named is None:
+        return ["the file never got its name"]
+    writes = [call for call in calls if call.name in LOG_WRITES]
+    before = [call for call in writes if call.end < named.begin and (call.path == part or call.path.endswith("-wal"))]
+    found = [
+        f"{Path(path).name} was written and not synced before the file got its name"
+        for path in sorted({call.path for call in before})
+        if not _synced(calls, path, max(call.end for call in before if call.path == path), named.begin)
+    ]
+    after = [call for call in writes if call.begin > named.end and (call.path.endswith("-wal") or is_output(call))]
+    if not after or not _synced(calls, str(stick.parent), named.end, after[0].begin):
+        found.append("something was noted or answered before the name was synced")
+    return found
+
+
+def _synced(calls: Sequence[Call], path: str, begin: int, end: int) -> bool:
+    return any(
+        call.name in SYNCS and call.path == path and call.result == 0 and begin < call.begin and call.end < end
+        for call in calls
+    )
 
 
 def check_server(calls: Sequence[Call], op: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Kills at every write of the hub's daemon, of an office's daemon, and of `bundle import`: one trial is one kill.
+"""Kills at every write of the hub's daemon, of an office's daemon, and of sticks: one trial is one kill.
 
 For: a trial on copies of the ground with a broker of its own: it is killed at one call, looked at, started again, and
 all must become equal; and the run without a kill that says which calls there are.
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from conflict.ledger.check import check_contents
@@ -22,13 +23,17 @@ from edge.config import STORE_NAME
 from hub.config import STORE_NAME as HUB_STORE_NAME
 from ops.chaos.boundaries import KILLED, Boundary, Outcome, boundaries
 from ops.chaos.ground import Ground, broker_of, dial, edge_words, hub_words, offices_ops, settled
+from ops.chaos.order import check_stick
 from ops.chaos.syscalls import killing, read_trace, recording
 from ops.demo.processes import COMMAND, COMMAND_SECONDS_MAX, Daemon, DemoFailed, free_port, liandong
 from ops.simulate.raw import all_ops, outbox, views
 from protocol.errors import LiandongError
 
-HUB_INTAKE, EDGE_STREAM, BUNDLE_IMPORT = "hub-intake", "edge-stream", "bundle-import"
-SUBJECTS = (HUB_INTAKE, EDGE_STREAM, BUNDLE_IMPORT)
+HUB_INTAKE, EDGE_STREAM = "hub-intake", "edge-stream"
+BUNDLE_EXPORT, BUNDLE_IMPORT, ANSWER_IMPORT = "bundle-export", "bundle-import", "answer-import"
+SUBJECTS = (HUB_INTAKE, EDGE_STREAM, BUNDLE_EXPORT, BUNDLE_IMPORT, ANSWER_IMPORT)
+UP, ANSWER = "up.ldb", "answer.ldb"
+WRITES_STICK = {BUNDLE_EXPORT: UP, BUNDLE_IMPORT: ANSWER}
 SETTLE_SECONDS_MAX = 90.0
 LOOK_S = 0.05
 IN_FLIGHT_S = 0.3  # for receipts that left before the hub was killed
@@ -37,12 +42,15 @@ Wrap = Callable[[Sequence[str]], list[str]]
 
 
 def calls_of(ground: Ground, subject: str, room: Path) -> tuple[list[Boundary], Outcome]:
-    """The boundaries of one run of `subject` that nobody kills, and what came of it."""
+    """The boundaries of one run of `subject` that nobody kills, and what came of it, the order of a stick's writing too."""
     room.mkdir()
     trace = room / "trace"
     done = _Trial(ground, room, lambda command: recording(trace, command)).play(subject, Boundary("none", 0))
-    homes = {HUB_INTAKE: room / "hub", EDGE_STREAM: room / "village", BUNDLE_IMPORT: room}  # its answer lies beside
-    return boundaries(read_trace(trace), homes[subject]), done
+    calls = read_trace(trace)
+    if subject in WRITES_STICK:
+        done = replace(done, findings=(*done.findings, *check_stick(calls, room / WRITES_STICK[subject])))
+    homes = {HUB_INTAKE: room / "hub", EDGE_STREAM: room / "village"}
+    return boundaries(calls, homes.get(subject, room)), done  # what goes on a stick lies in the room itself
 
 
 def trial(ground: Ground, subject: str, boundary: Boundary, room: Path) -> Outcome:
@@ -70,7 +78,12 @@ class _Trial:
 
     def play(self, subject: str, boundary: Boundary) -> Outcome:
         try:
-            self._stick() if subject == BUNDLE_IMPORT else self._by_the_line(subject)
+            if subject == BUNDLE_EXPORT:
+                self._export()
+            elif subject in (BUNDLE_IMPORT, ANSWER_IMPORT):
+                self._import(subject)
+            else:
+                self._by_the_line(subject)
         except DemoFailed as error:
             self.findings.append(str(error))
         self._compare()
@@ -124,11 +137,47 @@ class _Trial:
         else:
             self.saved = self.ground.expected <= offices_ops(self._copy(self.village) / STORE_NAME)
 
-    def _stick(self) -> None:
-        """The village's ops by a bundle; the import is killed, looked at, repeated, and its answer carried back."""
-        bundle, answer = self.room / "up.ldb", self.room / "answer.ldb"
+    def _export(self) -> None:
+        """The export is killed. What it left on the stick, and what a next export adds, is all: nothing counts as carried
+        that is on no stick."""
+        sticks = [self.room / UP, self.room / "second.ldb"]
+        words = ("bundle", "export", "--dir", str(self.village))
+        self._kill(*words, "--to", str(sticks[0]))
+        self._look_at(self.village)
+        self.saved = sticks[0].exists()
+        _must(*words, "--since-last", "--to", str(sticks[1]))
+        for stick in sticks:
+            if stick.exists():  # it has its name: it must be whole
+                answer = stick.with_suffix(".answer")
+                _must("bundle", "import", "--dir", str(self.hub), str(stick), "--answer", str(answer))
+                _must("bundle", "import", "--dir", str(self.village), str(answer))
+
+    def _import(self, subject: str) -> None:
+        """The village's ops by a stick and its answer back; either import is killed, looked at and repeated."""
+        bundle, answer = self.room / UP, self.room / ANSWER
         _must("bundle", "export", "--dir", str(self.village), "--to", str(bundle))
-        words = ("bundle", "import", "--dir", str(self.hub), str(bundle), "--answer", str(answer))
+        up = ("bundle", "import", "--dir", str(self.hub), str(bundle), "--answer", str(answer))
+        back = ("bundle", "import", "--dir", str(self.village), str(answer))
+        if subject == ANSWER_IMPORT:
+            _must(*up)
+            self._kill(*back)
+            self._look_at(self.village)
+            self.saved = self.ground.expected <= offices_ops(self._copy(self.village) / STORE_NAME)
+            _must(*back)
+            return
+        self._kill(*up)
+        self._look_at(self.hub)
+        at_hub = {row for row, _waits, _blob in all_ops(self._copy(self.hub) / HUB_STORE_NAME)}
+        self.saved = self.ground.expected <= at_hub
+        if answer.exists():  # it has its name: whatever it says must be true already
+            _must(*back)
+            self._receipts_are_true(at_hub)
+            answer.rename(self.room / "first-answer.ldb")
+        _must(*up)
+        _must(*back)
+
+    def _kill(self, *words: str) -> None:
+        """Run one command and kill it at the call. Raises DemoFailed if it ends in any other way than well."""
         done = subprocess.run(
             self.wrap([*COMMAND, *words, "--json"]),
             stdin=subprocess.DEVNULL,
@@ -139,18 +188,8 @@ class _Trial:
         )
         self.killed = done.returncode == KILLED
         if done.returncode not in (0, KILLED):
-            raise DemoFailed(
-                f"bundle import ended with {done.returncode}: {done.stderr.decode(errors='replace')[-300:]}"
-            )
-        self._look_at(self.hub)
-        at_hub = {row for row, _waits, _blob in all_ops(self._copy(self.hub) / HUB_STORE_NAME)}
-        self.saved = self.ground.expected <= at_hub
-        if answer.exists():  # it has its name: whatever it says must be true already
-            _must("bundle", "import", "--dir", str(self.village), str(answer))
-            self._receipts_are_true(at_hub)
-            answer.rename(self.room / "first-answer.ldb")
-        _must(*words)
-        _must("bundle", "import", "--dir", str(self.village), str(answer))
+            said = done.stderr.decode(errors="replace")[-300:]
+            raise DemoFailed(f"{' '.join(words[:2])} ended with {done.returncode}: {said}")
 
     def _receipts_are_true(self, at_hub: set[bytes]) -> None:
         said = {op for op, (state, _code, _reason) in outbox(self.village / STORE_NAME).items() if state == "accepted"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ops.chaos.boundaries import Boundary, answered_op, boundaries
-from ops.chaos.order import check_command, check_edge, check_hub, check_hub_of_server, check_server
+from ops.chaos.order import check_command, check_edge, check_hub, check_hub_of_server, check_server, check_stick
 from ops.chaos.syscalls import parse
 
 OP = "ab" * 32
@@ -82,6 +82,24 @@ def test_the_acknowledgement_leaves_after_the_sync_of_the_devices_log() -> None:
     assert check_edge(parse(trace(leave, come, save, sync, leave)), OP, "box") == []
     assert "left for the other side" in check_edge(parse(trace(come, save, leave, sync, leave)), OP, "box")[0]
     assert check_edge(parse(trace(come, save, sync)), OP, "box") == ["no acknowledgement left after the sync"]
+
+
+def test_a_stick_has_its_name_after_its_bytes_and_before_anything_is_noted() -> None:
+    part = call("write", "/s/up.ldb.part", b"bytes")
+    synced, name = call("fsync", "/s/up.ldb.part"), f'7 rename("{xx(b"/s/up.ldb.part")}", "{xx(b"/s/up.ldb")}") = 0'
+    lasts, noted, stick = call("fsync", "/s"), call("pwrite64", WAL, b"carried"), Path("/s/up.ldb")
+    assert check_stick(parse(trace(SAVE, SYNC, part, synced, name, lasts, noted, SYNC, ANSWER)), stick) == []
+    assert check_stick(parse(trace(part, synced, name, lasts, ANSWER)), stick) == []
+    assert check_stick(parse(trace(part, name, synced, lasts, noted)), stick) == [
+        "up.ldb.part was written and not synced before the file got its name"
+    ]
+    assert check_stick(parse(trace(SAVE, part, synced, name, lasts, SYNC, ANSWER)), stick) == [
+        "edge.db-wal was written and not synced before the file got its name"
+    ]
+    assert check_stick(parse(trace(part, synced, name, noted, lasts, ANSWER)), stick) == [
+        "something was noted or answered before the name was synced"
+    ]
+    assert check_stick(parse(trace(part, synced, lasts, noted)), stick) == ["the file never got its name"]
 
 
 RAW, COMMITTED = bytes.fromhex(OP), b"C\x00\x00\x00\x0bCOMMIT\x00"
