@@ -124,7 +124,8 @@ class Work:
         """Ops that a device handed in for offices below its own: it gets the receipts too, and may have their files.
 
         After `take`. Own ops of the sender, and those of offices that never were below it, are passed over. What it took
-        for an office that has left it since are cases that it holds: they come to it as to any holder.
+        for an office that has left it since, or had left it when the case was routed, are cases that it holds: they come
+        to it as to any holder.
         """
         roster = self._shelf.roster
         device = roster.device(sender)
@@ -134,7 +135,7 @@ class Work:
         mine = [op for op in foreign if carriers.was_above(self.tx, roster, device.office, op.office)]
         carriers.note(self.tx, device.office, {op.office for op in mine})
         contents.also_from(self.tx, mine, sender)
-        self._hold_too(device.office, {op.case for op in mine if not roster.is_above(device.office, op.office)})
+        self._hold_too(device.office, {op.case for op in mine})
 
     def _hold_too(self, office: str, cases: Collection[bytes]) -> None:
         """An office that has ops of these cases in its store holds them whole from now on, if it did not."""

@@ -78,6 +78,20 @@ def test_a_township_whose_village_has_left_still_hands_in_what_it_took(either: C
     assert other.id not in ops_in(either, TOWN), "new cases are none of its business"
 
 
+def test_so_does_one_whose_village_has_come_back(either: County) -> None:
+    """Found by the simulator, 72 kinds, seed 2: the case was concluded and routed while the village was elsewhere; the
+    township, above it once more, held it and was never counted among its holders."""
+    village, town = enrol(either, VILLAGE, seed=1), enrol(either, TOWN, seed=2)
+    first = village.accept()
+    ended = village.op("void", {"reason": "误录"}, [first])
+    review.rehome(either, VILLAGE, FAR[:9], reason="行政区划调整", staff="周强", now_ms=NOW)
+    hand_in(either, village, first, ended)
+    review.rehome(either, VILLAGE, TOWN, reason="行政区划调整", staff="周强", now_ms=NOW)
+    assert not ops_in(either, TOWN) & {first.id, ended.id}
+    hand_in(either, town, first, ended, again=True)
+    assert {first.id, ended.id} <= ops_in(either, TOWN)
+
+
 def test_files_are_asked_from_the_carrier_too(either: County) -> None:
     village, town = enrol(either, VILLAGE, seed=1), enrol(either, TOWN, seed=2)
     opened = village.accept()
