@@ -10,7 +10,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from conflict.ledger.chains import chain
-from conflict.ledger.meta import get_meta, put_meta
+from conflict.ledger.meta import delete_meta, get_meta, put_meta
 from conflict.ledger.receipts import let_any_word_replace, ops_in_run
 from edge.clock import Clock, HubTime, elapsed_ms
 
@@ -23,6 +23,7 @@ CERTIFICATES = "edge.certificates"
 HUB_STATE = "edge.hub_state"
 HUB_EPOCH = "edge.hub_epoch"
 UNKNOWN = "edge.unknown_ms"  # since when the hub does not know this device, by the wall clock
+EQUAL = "edge.equal"  # [last stored position that a comparison found equal on both sides, when in ms]
 OTHER_HISTORY = "edge.other_history"  # set once the hub is known to hold other ops under this device's name
 DELAY_MS_MAX = 60_000  # a statement may run so far ahead of our estimate before it counts as better knowledge
 
@@ -73,7 +74,7 @@ def hub_began_anew(tx: Connection, epoch: bytes) -> bool:
     """Note the epoch of the hub's streams; True if it was another one before: the hub was restored.
 
     Its new stream says everything again, and what it says counts whatever time stands on it: a later word may be one that
-    went with the restore.
+    went with the restore. What was equal with the hub that was may be lost with it: that comparison counts no more.
     """
     known = get_meta(tx, HUB_EPOCH, b"")
     if known == epoch:
@@ -82,6 +83,7 @@ def hub_began_anew(tx: Connection, epoch: bytes) -> bool:
     if known == b"":
         return False
     let_any_word_replace(tx)
+    delete_meta(tx, EQUAL)
     return True
 
 

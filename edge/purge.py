@@ -19,11 +19,12 @@ from conflict.ledger.errors import UnknownCase
 from conflict.ledger.meta import get_meta, put_meta
 from conflict.ledger.statements import insert_new, steps
 from conflict.ledger.views import PREFIX_CHARS_MIN, find, number_key
+from edge import memory
+from edge.branch.schema import relay, scope
 from edge.errors import CasePurged, NothingPurged
 from edge.schema import outbox, purged
 from protocol.op import parse_op
 
-EQUAL = "edge.equal"  # [last stored position that a comparison found equal on both sides, when in ms]
 DAYS_MIN = 7
 DAY_MS = 86_400_000
 GONE, TOLD, WANTED = "gone", "told", "wanted"
@@ -42,7 +43,7 @@ class Purge:
 
 def note_equal(tx: Connection, position: int, *, now_ms: int) -> None:
     """A comparison found the hub's set and ours equal up to this stored position."""
-    put_meta(tx, EQUAL, [position, now_ms])
+    put_meta(tx, memory.EQUAL, [position, now_ms])
 
 
 def last_position(tx: Connection) -> int:
@@ -55,7 +56,7 @@ def purge(tx: Connection, *, older_than_days: int, now_ms: int) -> Purge:
 
     Raises:  NothingPurged if no comparison has found this device equal with the hub yet.
     """
-    equal = get_meta(tx, EQUAL)
+    equal = get_meta(tx, memory.EQUAL)
     if equal is None:
         raise NothingPurged(
             "No reconciliation has found this device equal with the county yet; nothing was deleted.",
@@ -138,20 +139,22 @@ def settle(tx: Connection) -> None:
 
 
 def _may_go(tx: Connection, case: bytes, equal: int) -> bool:
-    """Every op of it is ready and was part of the comparison, ours have the hub's final word, and no chain ends in it
-    (a device must still know its own last op)."""
+    """Every op of it is ready and was part of the comparison, ours have the hub's final word, no chain ends in it (a
+    device must still know its own last op), and no village takes it from our stream: it may not have it yet."""
     ends = ledger.ops.c.id.in_(select(ledger.chains.c.op_id))
     stays = (ledger.ops.c.pos > equal) | (ledger.ops.c.waiting == 1) | ends
     bound = select(ledger.ops.c.id).where(ledger.ops.c.case_id == case, stays).limit(1)
     open_ = (
         select(outbox.c.seq).where(outbox.c.case_id == case, outbox.c.state.not_in(("accepted", "refused"))).limit(1)
     )
-    return tx.execute(bound).first() is None and tx.execute(open_).first() is None
+    served = select(scope.c.case_id).where(scope.c.case_id == case).limit(1)
+    return all(tx.execute(query).first() is None for query in (bound, open_, served))
 
 
 def _drop(tx: Connection, cases: list[bytes]) -> int:
     ids = select(ledger.ops.c.id).where(ledger.ops.c.case_id.in_(cases))
     tx.execute(delete(ledger.op_outcomes).where(ledger.op_outcomes.c.op_id.in_(ids)))
+    tx.execute(delete(relay).where(relay.c.op_id.in_(ids)))
     for table in (outbox, ledger.case_offices, ledger.views):
         tx.execute(delete(table).where(table.c.case_id.in_(cases)))
     return tx.execute(delete(ledger.ops).where(ledger.ops.c.case_id.in_(cases))).rowcount

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, insert, select, update
 
 from conflict.ledger.chains import chain
 from conflict.ledger.check import check_contents
@@ -15,6 +15,9 @@ from conflict.ledger.files import has_file
 from conflict.ledger.schema import ops as ops_table
 from conflict.ledger.views import find
 from edge import memory, purge
+from edge.branch import relay
+from edge.branch.schema import relay as relay_table
+from edge.branch.schema import scope as scope_table
 from edge.errors import CasePurged, NothingPurged
 from edge.forms import Application
 from edge.main import Node
@@ -133,3 +136,50 @@ def test_a_purged_case_says_where_it_is(village: Node, hands: Hands) -> None:
         village.service.note(village.staff.check(), old, "后来的备注")
     with village.store.read() as tx, pytest.raises(UnknownCase):
         purge.find_here(tx, "ffffffff")
+
+
+def test_a_hub_that_began_anew_is_compared_with_before_anything_goes(village: Node, hands: Hands) -> None:
+    """Regression: what was equal with the hub before it was put back from a backup let cases go that it had lost."""
+    withdrawn(village)
+    withdrawn(village)
+    hands.forward(40 * DAY_MS)
+    with village.store.write() as tx:
+        assert not memory.hub_began_anew(tx, b"epoch 1.")
+    receipted(village)
+    with village.store.write() as tx:
+        assert memory.hub_began_anew(tx, b"epoch 2.")
+    with pytest.raises(NothingPurged):
+        purged(village)
+    receipted(village)
+    assert purged(village).cases == 1
+
+
+def test_what_was_carried_and_purged_is_not_offered_for_ever(village: Node, hands: Hands) -> None:
+    """Regression: after a restore of the hub ops that were purged here counted as waiting, and nothing could send them."""
+    withdrawn(village)
+    withdrawn(village)
+    hands.forward(40 * DAY_MS)
+    receipted(village)
+    with village.store.write() as tx:
+        first = tx.scalars(select(ops_table.c.id).order_by(ops_table.c.pos)).first()
+        tx.execute(insert(relay_table).values(op_id=first, state=relay.SETTLED, since_ms=0))
+    assert purged(village).cases == 1
+    with village.store.write() as tx:
+        relay.reopen_all(tx, now_ms=0)
+        assert relay.pending(tx) == 0
+
+
+def test_a_case_that_a_township_sends_down_stays(village: Node, hands: Hands) -> None:
+    """Regression: what a township had purged was passed over in its stream, and a village without a line of its own never
+    learned how its case had ended."""
+    withdrawn(village)
+    withdrawn(village)
+    hands.forward(40 * DAY_MS)
+    receipted(village)
+    with village.store.write() as tx:
+        case = tx.scalars(select(ops_table.c.case_id).order_by(ops_table.c.pos)).first()
+        tx.execute(insert(scope_table).values(office="420222102002", case_id=case))
+    assert purged(village) == purge.Purge(0, 0, 0, 2)
+    with village.store.write() as tx:
+        tx.execute(delete(scope_table))
+    assert purged(village).cases == 1

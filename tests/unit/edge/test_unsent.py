@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from edge import unsent
+from edge import desk, unsent
 from edge.attachment import file_of
-from edge.errors import TooMuchUnsent
+from edge.errors import AttachmentTooLarge, TooMuchUnsent
 from edge.main import Node
 from edge.schema import outbox
 from edge.service import Application
@@ -42,6 +42,17 @@ def test_counted_once_and_refused_above_the_limit(village: Node, case: str) -> N
     village.service.accept(CHIEF, Application("JF-1", "李四", GOOD_ID))
     village.service.attach_file(CHIEF, case, file_of("b.bin", b"b" * 800))
     assert waiting(village) == (2, 2_000)
+
+
+def test_the_files_of_one_case_are_limited_together(village: Node, case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit is made small: a simulated run never reaches the 100 MiB of a real one."""
+    monkeypatch.setattr(desk, "CASE_BYTES_MAX", 1_000)
+    village.service.attach_file(CHIEF, case, file_of("a.bin", b"a" * 600))
+    with pytest.raises(AttachmentTooLarge):
+        village.service.attach_file(CHIEF, case, file_of("b.bin", b"b" * 401))
+    village.service.attach_file(CHIEF, case, file_of("b.bin", b"b" * 400))
+    other = village.service.accept(CHIEF, Application("JF-1", "李四", GOOD_ID)).case
+    village.service.attach_file(CHIEF, other, file_of("c.bin", b"c" * 900))
 
 
 def test_gone_once_it_is_sent_or_the_hub_does_not_lack_it(village: Node, case: str, tmp_path: Path) -> None:
