@@ -50,6 +50,7 @@ class Book:
     )  # device -> what the hub had of it when it was revoked
     fallen_epochs: set[bytes] = field(default_factory=set)  # epochs of the hub's streams in which its store fell back
     put_back_epoch: bytes = b""  # the epoch in a backup that a person put back last, which the hub is to end
+    wanted: set[tuple[EdgeMachine, bytes]] = field(default_factory=set)  # purged cases that somebody asked for again
     _seen: dict[tuple[EdgeMachine, bytes], int] = field(default_factory=dict)
 
     def look_at(self, machine: EdgeMachine, *, told: bool) -> list[RawOp]:
@@ -98,6 +99,13 @@ class Book:
                 left = [RawOp.read(blob).seq for blob in raw.ops_after(machine.store_path, name, 0)]
                 self._seen[machine, name] = max(left, default=0)
         return len(gone)
+
+    def purged(self, machine: EdgeMachine, settled: set[bytes], gone: set[bytes]) -> None:
+        """The device has let these ops go; of the settled ones it had the hub's word."""
+        for op_id in gone & set(self.entries):
+            entry = self.entries[op_id]
+            entry.receipted |= op_id in settled
+            entry.endangered |= entry.home is machine
 
     def destroyed(self, machine: EdgeMachine) -> None:
         """The machine's disk is no more."""

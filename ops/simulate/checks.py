@@ -67,51 +67,51 @@ def places_are_true(sim: Simulation, found: Findings) -> None:
     to the daily comparison.
     """
     for machine in sim.working():
-        place = _place(sim, machine)
-        if place is None:
+        reached = place(sim, machine)
+        if reached is None:
             continue
-        for op_id in _absent_below(sim, machine, place):
-            found.add("lost", f"{machine.name} has its stream up to {place} and not op {op_id.hex()[:12]} of it")
-        _words_arrived(sim, machine, place, found)
+        for op_id in _absent_below(sim, machine, reached):
+            found.add("lost", f"{machine.name} has its stream up to {reached} and not op {op_id.hex()[:12]} of it")
+        _words_arrived(sim, machine, reached, found)
 
 
 def place_at_death(sim: Simulation, machine: EdgeMachine) -> list[str]:
     """The same of a device that has just died: a comparison would bring what is missing before anybody looks."""
-    place = _place(sim, machine)
-    if place is None:
+    reached = place(sim, machine)
+    if reached is None:
         return []
     return [
-        f"lost: {machine.name} died, has its stream up to {place} and not op {op_id.hex()[:12]} of it"
-        for op_id in _absent_below(sim, machine, place)
+        f"lost: {machine.name} died, has its stream up to {reached} and not op {op_id.hex()[:12]} of it"
+        for op_id in _absent_below(sim, machine, reached)
     ]
 
 
-def _place(sim: Simulation, machine: EdgeMachine) -> int | None:
+def place(sim: Simulation, machine: EdgeMachine) -> int | None:
     """How far a device says that it has its stream; None where that proves nothing."""
     epoch = raw.meta(sim.hub.store_path, HUB_EPOCH)
     if epoch is None or epoch[0] in sim.book.fallen_epochs or sim.old_hubs:
         return None
-    place = raw.meta(machine.store_path, STREAM_PLACE)
-    return None if place is None or place[0] != epoch[0] else int(place[1])
+    reached = raw.meta(machine.store_path, STREAM_PLACE)
+    return None if reached is None or reached[0] != epoch[0] else int(reached[1])
 
 
-def _absent_below(sim: Simulation, machine: EdgeMachine, place: int) -> list[bytes]:
-    """Ops of others up to this place of the stream that the device neither stores nor shows as set aside."""
-    held = raw.op_ids(machine.store_path)
+def _absent_below(sim: Simulation, machine: EdgeMachine, reached: int) -> list[bytes]:
+    """Ops of others up to this place of the stream that the device neither stores nor shows as set aside or purged."""
+    held, purged = raw.op_ids(machine.store_path), raw.purged(machine.store_path)
     absent = []
     for position, author, blob in raw.stream_ops(sim.hub.store_path, machine.office):
-        if position > place or author == machine.incarnation:
+        if position > reached or author == machine.incarnation:
             continue
         op = RawOp.read(blob)
-        if op.id not in held and not raw.is_set_aside(machine.store_path, blob):
+        if op.id not in held and op.case not in purged and not raw.is_set_aside(machine.store_path, blob):
             absent.append(op.id)
     return absent
 
 
-def _words_arrived(sim: Simulation, machine: EdgeMachine, place: int, found: Findings) -> None:
+def _words_arrived(sim: Simulation, machine: EdgeMachine, reached: int, found: Findings) -> None:
     outbox = raw.outbox(machine.store_path)
     for position, author, refused in raw.stream_receipts(sim.hub.store_path, machine.office):
-        if position > place or author != machine.incarnation:
+        if position > reached or author != machine.incarnation:
             continue
         for op_id in sorted(refused):
             if outbox.get(op_id, ("",))[0] in ("pending", "offered"):

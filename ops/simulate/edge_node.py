@@ -53,7 +53,7 @@ class EdgeMachine(Machine):
         return self.node is not None and self.node.config.state == RENEWING
 
     def open(self) -> None:
-        self.node = open_node(self.directory, self.clock.as_edge_clock())
+        self.node = open_node(self.directory, self.clock.as_edge_clock(), check=True)
         self.incarnation = self.node.keys.incarnation
         account = read_account(self.directory)
         box = topics.mailbox(self.incarnation)

@@ -54,8 +54,9 @@ def everything_equal(sim: Simulation, hub: Hub, found: Findings) -> None:
         if not machine.up:
             found.add("diverged", f"{machine.name} does not run")
             continue
-        _same_cases(machine, hub, found)
-        _same_files(machine, hub, found)
+        purged = _purged(sim, machine, found)
+        _same_cases(machine, hub, purged, found)
+        _same_files(machine, hub, purged, found)
         _drained(sim, machine, hub, found)
 
 
@@ -121,8 +122,20 @@ def _upward(office: str) -> set[str]:
     )
 
 
-def _same_cases(machine: EdgeMachine, hub: Hub, found: Findings) -> None:
-    scope = {case for case in hub.scopes.get(machine.office, set()) if case in hub.views}
+def _purged(sim: Simulation, machine: EdgeMachine, found: Findings) -> set[bytes]:
+    """Cases that the device has purged: the hub has its word about each, and none was asked for again; but for those that
+    a hub put back from an older backup has lost, which is the price of decision 0133."""
+    purged = raw.purged(machine.store_path)
+    there = purged - found.lost_with_disk
+    for case in sorted(there - raw.hub_purged(sim.hub.store_path, machine.incarnation)):
+        found.add("diverged", f"{machine.name} has purged case {case.hex()[:12]} and the hub does not know")
+    for case in sorted(case for case in there if (machine, case) in sim.book.wanted):
+        found.add("diverged", f"{machine.name} has asked for purged case {case.hex()[:12]} and it has not come")
+    return purged
+
+
+def _same_cases(machine: EdgeMachine, hub: Hub, purged: set[bytes], found: Findings) -> None:
+    scope = {case for case in hub.scopes.get(machine.office, set()) if case in hub.views and case not in purged}
     mine = raw.views(machine.store_path)
     for case in sorted(scope - set(mine)):
         found.add("diverged", f"{machine.name} lacks case {case.hex()[:12]}")
@@ -147,9 +160,9 @@ def _same_cases(machine: EdgeMachine, hub: Hub, found: Findings) -> None:
             found.add("diverged", f"op {op_id.hex()[:12]} waits at {machine.name} and not at the hub")
 
 
-def _same_files(machine: EdgeMachine, hub: Hub, found: Findings) -> None:
+def _same_files(machine: EdgeMachine, hub: Hub, purged: set[bytes], found: Findings) -> None:
     mine = raw.files(machine.store_path)
-    wanted = hub.attached(hub.scopes.get(machine.office, set()))
+    wanted = hub.attached(hub.scopes.get(machine.office, set()) - purged)
     for sha256 in sorted(wanted):
         here, there = mine.get(sha256, False), hub.files.get(sha256, False)
         if here != there:

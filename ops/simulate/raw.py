@@ -19,6 +19,7 @@ import msgpack
 
 HUB_EPOCH = "hub.epoch"  # [epoch, since ms]
 STREAM_PLACE = "edge.stream"  # [epoch, position]
+ROWS_MAX = 5_000  # of a damaged store that are looked for; a simulated office has hundreds
 DOMAIN_OP_ID = b"liandong op id v1"
 KIND, CASE, OFFICE, DEVICE, SEQ, PREV, PARENTS, ROLE, BODY = 3, 4, 5, 6, 7, 8, 9, 11, 15  # keys of an op's content
 
@@ -238,3 +239,56 @@ def meta(store: Path, key: str) -> Any:
 def document_versions(store: Path) -> dict[str, int]:
     with opened(store) as db:
         return dict(db.execute("select kind, max(version) from documents group by kind"))
+
+
+def everything(store: Path) -> bytes:
+    """A hash over every row of every table: whether anything at all has changed."""
+    digest = hashlib.sha256()
+    with opened(store) as db:
+        names = [row[0] for row in db.execute("select name from sqlite_schema where type = 'table' order by name")]
+        for name in names:
+            for row in db.execute(f'select * from "{name}"'):
+                digest.update(repr((name, row)).encode())
+    return digest.digest()
+
+
+def purged(store: Path) -> set[bytes]:
+    """Cases that an office's device says it has purged."""
+    with opened(store) as db:
+        return {row[0] for row in db.execute("select case_id from edge_purged")}
+
+
+def hub_purged(store: Path, device: bytes) -> set[bytes]:
+    """Cases that a device no longer stores, as the hub has its word."""
+    with opened(store) as db:
+        return {row[0] for row in db.execute("select case_id from hub_purged where device = ?", (device,))}
+
+
+def ops_by_id(store: Path) -> dict[bytes, bytes]:
+    """The bytes of every stored op."""
+    with opened(store) as db:
+        return dict(db.execute("select id, blob from ops"))
+
+
+def damage(store: Path) -> str:
+    """The first thing that SQLite itself finds wrong with a store's pages; "" if they are sound."""
+    try:
+        with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            said = db.execute("pragma quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return "" if said == "ok" else " ".join(str(said).split())
+
+
+def readable_ops(store: Path) -> set[bytes]:
+    """Ids of the ops of a damaged store that can be read whole, row by row."""
+    found: set[bytes] = set()
+    with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        for pos in range(1, ROWS_MAX):
+            try:
+                row = db.execute("select blob from ops where pos = ?", (pos,)).fetchone()
+                if row is not None:
+                    found.add(RawOp.read(row[0]).id)
+            except (sqlite3.DatabaseError, ValueError, TypeError, LookupError):
+                continue
+    return found

@@ -126,16 +126,20 @@ def _live(sim: Simulation, found: Findings, until: str, progress: Progress) -> b
         checks.files_are_whole(sim, found)
         lived = (sim.world.now_ms - START_MS) / DAY
         progress(f"day {lived:.3g}: {len(sim.book.entries)} ops, {sum(sim.plan.counts.values())} faults")
-        if sim.problems:
-            found.add("lost", sim.problems[0])
+        _note_problems(sim, found)
         if until and found.counts()[until]:
             return True
     return False
 
 
+def _note_problems(sim: Simulation, found: Findings) -> None:
+    """What had to be seen at its moment."""
+    for problem in sim.problems:
+        found.add(*problem.split(": ", 1))
+
+
 def _summary(sim: Simulation, found: Findings, rounds: list[int]) -> Summary:
-    for sentence in sim.problems:
-        found.add("lost", sentence)
+    _note_problems(sim, found)
     machines = (sim.hub, *sim.edges, *sim.old_hubs)
     for machine in machines:
         for error in machine.errors:

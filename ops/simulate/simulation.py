@@ -16,10 +16,8 @@ from edge.errors import JoinRefused
 from edge.identity import write_keys
 from edge.join import DRAW_TRIES, finish, prepare
 from edge.stick import export as edge_export
-from edge.stick import taking as edge_taking
 from hub import enrolment
 from hub.init import init_county
-from hub.stick import taking as hub_taking
 from ops import backup as backups
 from ops.simulate import checks, raw, tree
 from ops.simulate.book import Book
@@ -34,6 +32,7 @@ from ops.simulate.network import HUB_BOX, Broker, Weather
 from ops.simulate.options import Options
 from ops.simulate.raw import HUB_EPOCH
 from ops.simulate.staff import Staff
+from ops.simulate.sticks import Stick, cut, put_in_at_hub, put_in_at_office
 from ops.simulate.world import DAY, HOUR, MINUTE, START_MS, World
 from protocol import keys as device_keys
 from protocol import topics
@@ -74,7 +73,8 @@ class Simulation:
         self.healing = False
         self.quiet_until_ms = 0  # holidays: few people act, no further faults begin
         self.end_ms = START_MS + int(options.days * DAY)
-        self.problems: list[str] = []
+        self.problems: list[str] = []  # "kind of finding: sentence", of what shows only at its moment
+        self.sticks: list[Stick] = []  # all that was ever written and lies about
         self._numbers = 0
 
     @contextmanager
@@ -194,39 +194,16 @@ class Simulation:
             return
         if made is None:
             return
+        self.sticks.append(Stick(made.file, machine.incarnation, is_answer=False))
         if damaged:  # somebody pulls the stick out too early
-            made.file.write_bytes(made.file.read_bytes()[:-20])
-        self.world.at(delay_ms, self._put_in, machine, made.file)
+            self.sticks[-1] = cut(self.sticks[-1], 20, made.file)
+        self.world.at(delay_ms, self._put_in, machine, self.sticks[-1])
 
-    def _put_in(self, machine: EdgeMachine, file: Path) -> None:
-        county = self.hub.county
-        answer = self.new_directory("answer").with_suffix(".ldb")
-        try:
-            self.hub.do(
-                lambda: hub_taking.take(
-                    county,  # type: ignore[arg-type]
-                    file,
-                    answer_to=answer,
-                    now_ms=self.hub.county_ms,
-                    random_bytes=self.world.rng.randbytes,
-                )
-            )
-        except LiandongError as error:
-            self.world.note("stick refused", error.code)
-        self.hub.wake()
-        if answer.exists():
+    def _put_in(self, machine: EdgeMachine, stick: Stick) -> None:
+        answer = put_in_at_hub(self, stick)
+        if answer is not None:
             back_ms = 0 if self.healing else self.world.between(HOUR, DAY)
-            self.world.at(back_ms, self._take_back, machine, answer)
-
-    def _take_back(self, machine: EdgeMachine, file: Path) -> None:
-        node = machine.node
-        if node is None:
-            return
-        try:
-            machine.do(lambda: edge_taking.take(node, file))
-        except LiandongError as error:
-            self.world.note("answer refused", machine.name, error.code)
-        machine.wake()
+            self.world.at(back_ms, put_in_at_office, self, machine, answer)
 
     def worsen(self, machine: EdgeMachine, weather: Weather) -> None:
         """Bad weather that was set for later comes, unless the faults have stopped meanwhile."""

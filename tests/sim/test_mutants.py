@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.simulate.mutants import conflict, edge, hub, ledger, link
+from ops.simulate.mutants import branch, conflict, edge, hub, ledger, link, upkeep
 from ops.simulate.mutants.catalogue import MUTANTS
 from ops.simulate.mutants.runs import RUNS
 from ops.simulate.mutants.trial import attempt, without_mutant
@@ -30,7 +30,13 @@ DAILY = (
     "answer_lost",
 )
 MANUAL = Path(__file__).parents[2] / "docs/testing.md"
-ROOMS = {"edge": edge.EDGE, "link": link.LINK, "ledger": ledger.LEDGER, "conflict": conflict.CONFLICT, "hub": hub.HUB}
+ROOMS = {
+    "edge": (*edge.EDGE, *upkeep.UPKEEP, *branch.BRANCH),
+    "link": link.LINK,
+    "ledger": ledger.LEDGER,
+    "conflict": conflict.CONFLICT,
+    "hub": hub.HUB,
+}
 
 
 @pytest.mark.timeout(600)
@@ -60,7 +66,7 @@ def test_a_mutant_leaves_nothing_behind() -> None:
 
 
 def test_there_are_mutants_in_every_room_and_the_manual_names_them() -> None:
-    assert sum(len(some) for some in ROOMS.values()) == len(MUTANTS) >= 20
+    assert sum(len(some) for some in ROOMS.values()) == len(MUTANTS) >= 40
     assert all(ROOMS.values())
     manual = MANUAL.read_text("utf-8")
     assert [name for name in MUTANTS if f"| `{name}` |" not in manual] == []

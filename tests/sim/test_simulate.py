@@ -18,6 +18,7 @@ from ops.simulate.faults import (
     clocks,
     counties,
     crashes,
+    damage,
     hubs,
     identities,
     lanes,
@@ -25,12 +26,14 @@ from ops.simulate.faults import (
     poison,
     stores,
     townships,
+    upkeep,
 )
 from ops.simulate.faults.fault import Fault
 from ops.simulate.options import Options
 from ops.simulate.run import simulate
 
-SEEDS = range(1, 2 + int(os.environ.get("LIANDONG_SIM_SEEDS", "0")))
+MORE = int(os.environ.get("LIANDONG_SIM_SEEDS", "0"))
+SEEDS = range(1, 2 + MORE)
 PUT_BACK = {"hub_restored", "catalogue_published", "calendar_published", "device_revoked", "edge_replaced"}
 GROUPS: dict[str, tuple[Fault, ...]] = {
     "lines": lines.LINES,
@@ -47,6 +50,8 @@ GROUPS: dict[str, tuple[Fault, ...]] = {
     "hubs": hubs.HUBS,
     "lanes": lanes.LANES,
 }
+if MORE:  # in the default tests the runs of the mutants of these faults stand for them
+    GROUPS["upkeep"] = (*upkeep.UPKEEP, *damage.DAMAGE)
 
 
 SHORT = {"townships": 0.25, "hubs": 0.25, "lanes": 0.25}  # days; the others have half a day

@@ -15,6 +15,7 @@ from ops.simulate.faults.cities import CITIES
 from ops.simulate.faults.clocks import CLOCKS
 from ops.simulate.faults.counties import COUNTIES
 from ops.simulate.faults.crashes import CRASHES
+from ops.simulate.faults.damage import DAMAGE
 from ops.simulate.faults.fault import Fault
 from ops.simulate.faults.hubs import HUBS
 from ops.simulate.faults.identities import IDENTITIES
@@ -23,6 +24,7 @@ from ops.simulate.faults.lines import LINES
 from ops.simulate.faults.poison import POISON
 from ops.simulate.faults.stores import STORES
 from ops.simulate.faults.townships import TOWNSHIP_MACHINES, TOWNSHIPS
+from ops.simulate.faults.upkeep import UPKEEP
 from ops.simulate.world import DAY, HOUR
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ FAULTS: dict[str, Fault] = {
         *HUBS,
         *LANES,
         *SILENCES,
+        *UPKEEP,
+        *DAMAGE,
     )
 }
 NAMES = tuple(FAULTS)

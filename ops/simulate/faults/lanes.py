@@ -10,8 +10,9 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from edge.attachment import file_of
+from edge.attachment import FileToAttach, file_of
 from edge.lanes import LANES_NAME
+from ops.simulate import raw
 from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.faults.fault import End, Fault, busy, one_edge
 from ops.simulate.network import Weather
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 SCANS = 3
 SCAN_BYTES = (40_000, 150_000)
+QUOTA_BYTES = (60_000, 200_000)
 SILENCE = (20 * DAY, 80 * DAY)
 
 
@@ -32,16 +34,16 @@ def _with(choose: Callable[[Simulation], dict[str, Any]]) -> Callable[[Simulatio
 
     def begin(sim: Simulation, span_ms: int) -> End:
         victim = one_edge(sim)
-        _set(victim, choose(sim))
+        set_lanes(victim, choose(sim))
         busy(sim, [victim], span_ms)
         for _ in range(SCANS):
             sim.world.at(sim.world.between(0, span_ms * 0.6), attach_and_write, sim, victim)
-        return lambda: _set(victim, {})
+        return lambda: set_lanes(victim, {})
 
     return begin
 
 
-def _set(machine: EdgeMachine, lanes: dict[str, Any]) -> None:
+def set_lanes(machine: EdgeMachine, lanes: dict[str, Any]) -> None:
     """Write the file as the manual shows it, and start the daemon anew."""
     if machine.gone:
         return
@@ -51,25 +53,30 @@ def _set(machine: EdgeMachine, lanes: dict[str, Any]) -> None:
         machine.start()
 
 
-def attach_and_write(sim: Simulation, machine: EdgeMachine) -> None:
-    """Somebody attaches a scan to a new case; whether that is allowed or not, the case itself and a note are saved."""
+def attach_and_write(sim: Simulation, machine: EdgeMachine) -> FileToAttach | None:
+    """Somebody attaches a scan to a new case; whether that is allowed or not, the case itself and a note are saved.
+
+    Returns: the scan, if it was taken.
+    """
     if not machine.up or machine.node is None or sim.healing:
-        return
+        return None
     rng = sim.world.rng
     scan = file_of("扫描件.dat", rng.randbytes(rng.randint(*SCAN_BYTES)), material="扫描件", grade="B")
     try:
         chosen = machine.do(lambda: sim.staff.new_case(machine.node))  # type: ignore[arg-type]
         if chosen is None or not sim.perform(machine, *chosen):
-            return
+            return None
         case = machine.do(lambda: machine.node.service.list_cases(limit=1)[0]["case"])  # type: ignore[union-attr]
     except LiandongError as error:
         sim.world.note("refused at desk", machine.name, error.code)  # a disk that is full at the same time
-        return
+        return None
     try:
-        sim.perform(machine, "attach", lambda node: node.service.attach_file(CHIEF, case, scan))
+        saved = sim.perform(machine, "attach", lambda node: node.service.attach_file(CHIEF, case, scan))
+        return scan if saved else None
     except LiandongError as error:
         sim.world.note("no scan", machine.name, error.code)
         _still_writes(sim, machine, str(case))
+        return None
 
 
 def _still_writes(sim: Simulation, machine: EdgeMachine, case: str) -> None:
@@ -81,11 +88,42 @@ def _still_writes(sim: Simulation, machine: EdgeMachine, case: str) -> None:
             sim.problems.append(f"lost: {machine.name} cannot write a note because of an attachment: {error.code}")
 
 
-def _quota(sim: Simulation) -> dict[str, Any]:
-    return {"attachments": {"unsent_bytes_max": sim.world.between(10_000, 100_000)}}
+def _quota(sim: Simulation, span_ms: int) -> End:
+    """An office without a line enters scans until it may not enter more; what it may enter besides is held to that."""
+    victim, limit, gap = one_edge(sim), sim.world.between(*QUOTA_BYTES), Weather(cut=True)
+    entered: list[FileToAttach] = []
+    set_lanes(victim, {"attachments": {"unsent_bytes_max": limit}})
+    busy(sim, [victim], span_ms)
+    victim.line.put(gap)
+
+    def scan() -> None:
+        taken = attach_and_write(sim, victim)
+        if taken is not None:
+            entered.append(taken)
+            _within(sim, victim, entered, limit)
+
+    for _ in range(SCANS + 1):
+        sim.world.at(sim.world.between(0, span_ms * 0.6), scan)
+    sim.world.at(span_ms * 0.7, victim.line.lift, gap)
+
+    def end() -> None:
+        victim.line.lift(gap)
+        set_lanes(victim, {})
+
+    return end
 
 
-def _closed(sim: Simulation) -> dict[str, Any]:
+def _within(sim: Simulation, machine: EdgeMachine, entered: list[FileToAttach], limit: int) -> None:
+    """What waits for the line, and nobody else holds, is not more than the setting allows."""
+    there = {
+        sha256 for other in (sim.hub, *sim.edges) if other is not machine for sha256 in raw.files(other.store_path)
+    }
+    waits = sum(len(one.data) for one in entered if one.sha256 not in there)
+    if waits > limit:
+        sim.problems.append(f"silent: {machine.name} has {waits} bytes waiting to be sent, more than it may ({limit})")
+
+
+def closed(sim: Simulation) -> dict[str, Any]:
     """For attachments and reference data a window of one hour that began twelve hours ago."""
     hour = int((sim.world.now_ms + ZONE_MS) % DAY // HOUR + 12) % 24
     window = {"from": f"{hour:02d}:00", "to": f"{(hour + 1) % 24:02d}:00"}
@@ -115,10 +153,8 @@ def _silent(sim: Simulation, span_ms: int) -> End:
 
 
 LANES = (
-    Fault("quota_reached", "an office may not enter more attachments", (HOUR, 6 * HOUR), _with(_quota)),
-    Fault(
-        "lane_closed", "attachments and reference data may not travel at this hour", (HOUR, 6 * HOUR), _with(_closed)
-    ),
+    Fault("quota_reached", "an office may not enter more attachments", (HOUR, 6 * HOUR), _quota),
+    Fault("lane_closed", "attachments and reference data may not travel at this hour", (HOUR, 6 * HOUR), _with(closed)),
     Fault("lane_slow", "ops, reference data and attachments have tiny rates", (HOUR, 6 * HOUR), _with(_slow)),
 )
 SILENCES = (Fault("silent_months", "an office is not heard for weeks or months", SILENCE, _silent),)

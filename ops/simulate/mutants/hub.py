@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import update
 
 from conflict.ledger.meta import get_meta
-from hub import arrival, init, intake, routing, state, streams, transaction, upward_run
-from hub.upward import gateway, tries
+from hub import arrival, init, intake, routing, state, streams, sync_loop, transaction, upward_run
+from hub.upward import gateway, queue, tries
 from hub.upward.schema import upward
 from hub.verdicts import ACCEPTED, REFUSED, Verdict, receipts_for
 from ops.simulate.mutants import runs
@@ -114,6 +114,18 @@ def _new_key_each_try() -> list[Swap]:
     return [(tries, "claim", claim)]
 
 
+def _new_key_each_queueing() -> list[Swap]:
+    return [(queue, "idempotency_key", lambda forward_op: os.urandom(32).hex())]
+
+
+def _lost_documents_forgotten() -> list[Swap]:
+    return [(sync_loop.SyncLoop, "_take_back", lambda self, mono_ms: None)]
+
+
+def _signed_time_forgotten() -> list[Swap]:
+    return [(state, "signed_ms", lambda tx: 0)]
+
+
 def _answer_lost() -> list[Swap]:
     def hand_over(self: Any, tx: Any, answer: Any) -> bytes:
         return bytes(answer.case)  # noted as handed over, and no op says so
@@ -210,5 +222,32 @@ HUB = (
         "the city's answer",
         _answer_lost,
         runs.CITY,
+    ),
+    Mutant(
+        "new_key_each_queueing",
+        "hub/upward/queue.py",
+        "a hub put back from a backup queues a forward that the city has under a key drawn anew",
+        DOUBLED,
+        "the city has forward",
+        _new_key_each_queueing,
+        runs.HUB_BACK,
+    ),
+    Mutant(
+        "lost_documents_forgotten",
+        "hub/sync_loop.py",
+        "a hub put back from a backup does not take its lost documents back from the devices",
+        DIVERGED,
+        "holds documents",
+        _lost_documents_forgotten,
+        runs.PUT_BACK,
+    ),
+    Mutant(
+        "signed_time_forgotten",
+        "hub/state.py",
+        "the hub signs with what its machine's clock says, earlier than what it has signed before",
+        DIVERGED,
+        "as made in",
+        _signed_time_forgotten,
+        runs.OLD_CLOCK,
     ),
 )

@@ -25,7 +25,8 @@ def _not_synced() -> list[Swap]:
     return [(sqlite, "_SETTINGS", (("synchronous", "NORMAL", 1), *rest))]
 
 
-def _no_dedup() -> list[Swap]:
+def no_dedup() -> list[Swap]:
+    """A second copy of an op counts as a new op of its case; also for the mutant of sticks."""
     real = append._insert
 
     def insert(tx: Any, rows: list[dict[str, Any]]) -> dict[bytes, bool]:
@@ -94,7 +95,7 @@ LEDGER = (
         "a second copy of an op counts as a new op of its case",
         DOUBLED,
         "goes down to",
-        _no_dedup,
+        no_dedup,
         runs.GAPS,
     ),
     Mutant(

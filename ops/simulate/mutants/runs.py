@@ -22,6 +22,13 @@ HUB_BACK = Run(("hub_restored", "duplicate"))
 CITY = Run(("city_cut", "crash_before_commit"))
 RESTORED = Run(("edge_restored", "clone"))
 REVOKED = Run(("device_revoked", "partition_office"))
+PURGES = Run(("purge", "partition_office"))
+QUOTA = Run(("quota_reached", "partition_office"))
+OLD_STICKS = Run(("old_sticks", "partition_office"))
+DAMAGE = Run(("page_damaged", "market_day"))
+HERMIT = Run(("branch_alone", "village_hermit"), days=0.3)
+OLD_CLOCK = Run(("hub_clock_1970", "duplicate"))
+PUT_BACK = Run(("hub_restored", "catalogue_published"))
 RUNS = {
     "weather": WEATHER,
     "crashes": CRASHES,
@@ -36,4 +43,11 @@ RUNS = {
     "city": CITY,
     "restored": RESTORED,
     "revoked": REVOKED,
+    "purges": PURGES,
+    "quota": QUOTA,
+    "old_sticks": OLD_STICKS,
+    "damage": DAMAGE,
+    "hermit": HERMIT,
+    "old_clock": OLD_CLOCK,
+    "put_back": PUT_BACK,
 }
