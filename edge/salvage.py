@@ -23,7 +23,7 @@ from conflict.ledger.files import save_file
 from conflict.ledger.meta import put_meta
 from conflict.ledger.store import Store, daemon_lock, open_store
 from conflict.ledger.views import refold
-from edge import incarnation, memory
+from edge import aside, incarnation, memory
 from edge.clock import Clock
 from edge.config import STORE_NAME
 from edge.identity import read_card, read_keys
@@ -33,8 +33,9 @@ from edge.staff import FIRST_ACCOUNT, add_row, any_account
 from edge.sync.verify import authentic, sort_out
 from protocol import canonical
 from protocol.carriers.durable import sync_directory
-from protocol.errors import LiandongError
+from protocol.errors import LiandongError, UnknownSender
 from protocol.op import Op
+from protocol.roster import Device
 from protocol.trust import Trust
 
 NEW_NAME = "edge.db.rebuilt"
@@ -81,7 +82,7 @@ def _fill(directory: Path, old: Path, new: Path, clock: Clock) -> tuple[int, int
         store.ensure(COMPONENT)
         with store.write() as tx:
             _take_small_things(tx, damaged, reference, clock)
-        ops = _take_ops(store, damaged, reference, clock)
+        ops = _take_ops(store, damaged, reference, _own_devices(directory), clock)
         pending = _take_outbox(store, damaged, ops, read_keys(directory).incarnation, clock)
         files = _take_files(store, damaged, clock)
     return len(ops), pending, files
@@ -149,13 +150,31 @@ def _take_small_things(tx: Connection, damaged: sqlite3.Connection, reference: R
             log.warning("a document of the damaged store is passed over: %s", error.code)
 
 
-def _take_ops(store: Store, damaged: sqlite3.Connection, reference: Reference, clock: Clock) -> list[Op]:
+def _own_devices(directory: Path) -> list[Device]:
+    """This device under all its names, from the keys beside the store: a roster may be among what cannot be read."""
+    keys = [read_keys(directory), *incarnation.earlier_keys(directory).values()]
+    return [
+        Device(one.incarnation, one.office, "edge", one.sign_public, one.seal_public, one.suite, since_ms=0)
+        for one in keys
+    ]
+
+
+def _take_ops(
+    store: Store, damaged: sqlite3.Connection, reference: Reference, own: list[Device], clock: Clock
+) -> list[Op]:
     parsed, faulty = sort_out(blob for (blob,) in _rows(damaged, "ops", "pos", "blob") if type(blob) is bytes)
     with store.read() as tx:
         roster = reference.roster(tx)
-    good, forged = authentic(parsed, roster, reference.trust)
-    if faulty or forged:
-        log.warning("%d ops of the damaged store are not authentic and stay in it", len(faulty) + len(forged))
+    for device in own:
+        roster.devices.setdefault(device.incarnation, device)
+    good, unproven = authentic(parsed, roster, reference.trust)
+    faulty += [one for one in unproven if one.error.code != UnknownSender.code]
+    if faulty:
+        log.warning("%d ops of the damaged store are not authentic and stay in it", len(faulty))
+    with store.write() as tx:
+        for one in unproven:  # whom the roster names that comes from the county; tried again then
+            if one.error.code == UnknownSender.code:
+                aside.put(tx, "op", one.blob, one.error, author=one.author, now_ms=clock.now_ms())
     while True:
         try:
             with store.write() as tx:

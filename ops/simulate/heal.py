@@ -36,6 +36,7 @@ def heal(sim: Simulation) -> list[int]:
     """Stop the faults and play the rounds; how long each took, ms."""
     sim.healing = True
     _all_well(sim)
+    _visit_hermits(sim, codes=True)
     spans = []
     for number in range(ROUNDS):
         began = sim.world.now_ms
@@ -45,7 +46,7 @@ def heal(sim: Simulation) -> list[int]:
         if number < ROUNDS - 1:
             _people_act(sim)
             sim.world.run_until(sim.world.now_ms + DAY)
-    _visit_hermits(sim)
+    _visit_hermits(sim, codes=False)
     return spans
 
 
@@ -165,10 +166,13 @@ def _people_act(sim: Simulation) -> None:
     sim.hub.gateway()
 
 
-def _visit_hermits(sim: Simulation) -> None:
-    """Their part of the last round: whom no line reaches is connected by a stick and what comes back on it."""
+def _visit_hermits(sim: Simulation, *, codes: bool) -> None:
+    """Whom no line reaches is connected by a stick and what comes back on it: before the first round and in the last.
+
+    Args:    codes: new keys are taken by a code too; in the last round nobody would hear of them any more.
+    """
     for machine in sim.working():
-        if machine.node is not None and machine.office in sim.halls.hermits:
+        if machine.node is not None and machine.office in sim.halls.hermits and (codes or not machine.renewing):
             _visit(sim, machine)
     sim.world.run_until(sim.world.now_ms + MINUTE)
 

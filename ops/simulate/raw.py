@@ -281,14 +281,15 @@ def damage(store: Path) -> str:
 
 
 def readable_ops(store: Path) -> set[bytes]:
-    """Ids of the ops of a damaged store that can be read whole, row by row."""
+    """Ids of the ops of a damaged store that can be read whole, row by row. Where a page of a long row is gone the bytes
+    are there and others: they hash to no op."""
     found: set[bytes] = set()
     with closing(sqlite3.connect(f"{store.absolute().as_uri()}?mode=ro", uri=True)) as db:
         for pos in range(1, ROWS_MAX):
             try:
-                row = db.execute("select blob from ops where pos = ?", (pos,)).fetchone()
-                if row is not None:
-                    found.add(RawOp.read(row[0]).id)
+                row = db.execute("select id, blob from ops where pos = ?", (pos,)).fetchone()
+                if row is not None and RawOp.read(row[1]).id == row[0]:
+                    found.add(row[0])
             except (sqlite3.DatabaseError, ValueError, TypeError, LookupError):
                 continue
     return found

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from edge.attachment import FileToAttach, file_of
-from edge.lanes import LANES_NAME
+from edge.lanes import LANES_NAME, read_lanes
 from ops.simulate import raw
 from ops.simulate.edge_node import EdgeMachine
 from ops.simulate.faults.fault import End, Fault, busy, one_edge
@@ -114,7 +114,10 @@ def _quota(sim: Simulation, span_ms: int) -> End:
 
 
 def _within(sim: Simulation, machine: EdgeMachine, entered: list[FileToAttach], limit: int) -> None:
-    """What waits for the line, and nobody else holds, is not more than the setting allows."""
+    """What waits for the line, and nobody else holds, is not more than the setting allows, while it stands."""
+    if read_lanes(machine.directory).unsent_bytes_max != limit:
+        entered.clear()  # another fault has set the lanes anew, or brought an older disk
+        return
     there = {
         sha256 for other in (sim.hub, *sim.edges) if other is not machine for sha256 in raw.files(other.store_path)
     }

@@ -11,14 +11,16 @@ import pytest
 
 from conflict.ledger.check import check_contents
 from conflict.ledger.errors import StoreDamaged, StoreForeign
+from conflict.ledger.meta import document
 from conflict.ledger.store import daemon_lock
-from edge import outbox
+from edge import aside, outbox
 from edge.config import read_config
 from edge.forms import Application
 from edge.main import Node, open_node
 from edge.salvage import is_half_done
+from edge.sync.intake import Intake
 from protocol.errors import StoreError
-from tests.unit.edge.county import GOOD_ID, Hands
+from tests.unit.edge.county import GOOD_ID, Hands, carry
 
 CASES = 12
 
@@ -89,6 +91,39 @@ def test_work_goes_on_in_a_rebuilt_store(
             node.service.accept(node.staff.check(), Application("DF-1", "新申请", GOOD_ID))
     (kept,) = village.directory.glob("damaged-*/edge.db")
     assert kept.read_bytes()[: len(spoiled)] == spoiled
+
+
+def forget_documents(store: Path) -> None:
+    """The page of the documents is gone: nothing says who anybody is. One of the views too, for the check to see it."""
+    with closing(sqlite3.connect(store)) as database, database:
+        database.execute("DELETE FROM documents")
+    flattened(store)
+    spoil_views(store)
+
+
+def test_own_work_is_whole_although_no_roster_can_be_read(
+    village: Node, town: Node, hands: Hands, tmp_path: Path
+) -> None:
+    """Own ops are proven by the keys beside the store; those of others wait, set aside, for the roster to come again."""
+    numbers = filled(village, tmp_path / "photo.txt")
+    town.service.accept(town.staff.check(), Application("DF-1", "他处", GOOD_ID))
+    carry(town, village)
+    with village.store.read() as tx:
+        roster = document(tx, "roster")
+    assert roster is not None
+    village.close()
+    store = village.directory / "edge.db"
+    flattened(store)
+    forget_documents(store)
+    with open_node(village.directory, hands.clock(), check=True) as node:
+        assert {row["number"] for row in node.service.list_cases()} == set(numbers)
+        with node.store.read() as tx:
+            assert outbox.counts(tx)["pending"] == CASES + 1
+            assert aside.counts(tx)["unknown_sender"] == 1
+        Intake(node.store, node.keys, node.reference, node.clock).document(roster.blob)
+        assert len(node.service.list_cases()) == CASES + 1
+        with node.store.read() as tx:
+            assert not aside.counts(tx)
 
 
 def test_a_rebuild_that_a_crash_broke_off_is_finished(village: Node, hands: Hands, tmp_path: Path) -> None:
