@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 CHUNK_BYTES = 32_768  # one chunk and its envelope stay well below ENVELOPE_BYTES_MAX
+GRAIN_BYTES = 256  # a chunk may travel in slices of so many grains each
 FILE_BYTES_MAX = 20 * 1024 * 1024  # 20 MiB: a scanned form of many pages; more is refused on entry
-WINDOW = 4  # chunks asked for at once: 128 KiB in flight, half a minute on a 5 kB/s line
+WINDOW = 8  # chunks asked for at once: 256 KiB in flight; on a thin line much less (protocol/pace.py)
 
 
 def count_of(size: int) -> int:
@@ -27,10 +28,15 @@ def pieces(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 def fits(size: int, index: int, data: bytes) -> bool:
     """Whether `data` has the length that chunk `index` of content of `size` bytes must have."""
-    count = count_of(size)
-    if not 0 <= index < count or not 0 < size <= FILE_BYTES_MAX:
-        return False
-    return len(data) == (CHUNK_BYTES if index < count - 1 else size - CHUNK_BYTES * (count - 1))
+    length = length_of(size, index)
+    return length > 0 and len(data) == length
+
+
+def length_of(size: int, index: int) -> int:
+    """How many bytes chunk `index` of content of `size` bytes has; 0 if there is no such chunk."""
+    if not 0 <= index < count_of(size) or not 0 < size <= FILE_BYTES_MAX:
+        return 0
+    return min(CHUNK_BYTES, size - CHUNK_BYTES * index)
 
 
 def ranges(indexes: Iterable[int]) -> list[list[int]]:

@@ -46,12 +46,14 @@ _VERSION, _SUITE, _COUNTY, _SENDER, _RECIPIENT, _DICTIONARY = range(1, 7)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An envelope whose signature and seal held. unknown: messages of a later version that were passed over."""
+    """An envelope whose signature and seal held. unknown: messages of a later version that were passed over. size: of
+    the sealed bytes."""
 
     id: bytes
     sender: Device
     messages: tuple[Message, ...]
     unknown: int
+    size: int = 0
 
 
 def seal_envelope(messages: Sequence[Message], *, keys: DeviceKeys, recipient: Device) -> bytes:
@@ -98,7 +100,7 @@ def open_envelope(blob: bytes, *, keys: DeviceKeys, speaker: Callable[[bytes], D
     sender = speaker(fields[_SENDER])
     suite(sender.suite).verify(sender.sign_public, DOMAIN_SIGNATURE, header + sealed, signature)
     known, unknown = _inside(header, sealed, fields[_DICTIONARY], keys)
-    return Opened(envelope_id(blob), sender, known, unknown)
+    return Opened(envelope_id(blob), sender, known, unknown, len(blob))
 
 
 def open_introduced(blob: bytes, *, keys: DeviceKeys) -> Opened:
@@ -118,7 +120,7 @@ def open_introduced(blob: bytes, *, keys: DeviceKeys) -> Opened:
     suite(said.suite).check_public(said.sign_public, said.seal_public)
     suite(said.suite).verify(said.sign_public, DOMAIN_SIGNATURE, header + sealed, signature)
     sender = Device(fields[_SENDER], "", "edge", said.sign_public, said.seal_public, said.suite, 0)
-    return Opened(envelope_id(blob), sender, known, unknown)
+    return Opened(envelope_id(blob), sender, known, unknown, len(blob))
 
 
 def envelope_id(blob: bytes) -> bytes:

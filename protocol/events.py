@@ -89,6 +89,13 @@ class ChunkArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class SliceArrived:
+    """A part of a chunk of this content came; the chunk is not whole yet."""
+
+    sha256: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class CompareArrived:
     session: bytes
     body: bytes
@@ -113,6 +120,7 @@ Event = (
     | DocumentsOffered
     | ShowArrived
     | ChunkArrived
+    | SliceArrived
     | CompareArrived
     | ProblemArrived
     | Fetch

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from protocol import chunks, messages
-from protocol.content import SERVE_MAX, ContentFlow, Contents
+from protocol import messages
+from protocol.content import Asking, Contents, Serving
 from protocol.envelope import Opened, envelope_id, seal_envelope
 from protocol.events import (
     AckArrived,
@@ -30,6 +30,7 @@ from protocol.events import (
     OpsArrived,
     ProblemArrived,
     ShowArrived,
+    SliceArrived,
     StreamArrived,
     WelcomeArrived,
 )
@@ -108,7 +109,7 @@ class _Side:
         self._keys = keys
         self._fraction = fraction
         self._control: list[Message] = []
-        self._content = ContentFlow()
+        self._asking, self._serving = Asking(), Serving()
         self.heard_ms: int | None = None
 
     def say(self, message: Message) -> None:
@@ -120,11 +121,11 @@ class _Side:
 
     def _common(self, message: Message, mono_ms: int) -> list[Event]:
         if isinstance(message, Want):
-            self._content.asked_for(message)
+            self._serving.asked_for(message)
             return []
         if isinstance(message, Chunk):
-            self._content.arrived(message, mono_ms)
-            return [ChunkArrived(message)]
+            whole = self._asking.arrived(message, mono_ms)
+            return [SliceArrived(message.sha256) if whole is None else ChunkArrived(whole)]
         if isinstance(message, Compare):
             return [CompareArrived(message.session, message.body)]
         if isinstance(message, Problem):
@@ -135,10 +136,15 @@ class _Side:
         self, mono_ms: int, source: Contents, gates: Gates, *, asks_wait: bool, crowded: bool
     ) -> list[bytes]:
         """Wants and served chunks, after everything else."""
-        asked: list[Message] = [*self._content.ask(mono_ms, source, crowded=asks_wait)]
+        asked: list[Message] = [*self._asking.next(mono_ms, source, crowded=asks_wait)]
         out = [self._seal(asked)] if asked else []
-        served = self._content.serve(mono_ms, source, gates, crowded=crowded)
+        served = self._serving.hand_out(mono_ms, source, gates, crowded=crowded)
         return [*out, *(self._seal([chunk]) for chunk in served)]
+
+    def _forget_content(self) -> None:
+        """A new session: what is missing is asked for again."""
+        self._asking.forget()
+        self._serving.forget()
 
 
 class EdgeLink(_Side):
@@ -158,15 +164,15 @@ class EdgeLink(_Side):
         self._up = Upward(fraction)
         self._epoch, self._pos = b"", 0
         self._shown: set[bytes] = set()  # hashes of documents that the hub may ask for
-        self._papers: deque[tuple[bytes, int]] = deque()
+        self._papers = Serving()
 
     def connected(self, mono_ms: int) -> None:
         """The carrier has a connection: greet at once under a new session."""
         self._session = self._random_bytes(8)
         self.open, self._hello_ms, self._greet_ms = False, None, mono_ms
         self._up.forget_flight()
-        self._content.forget()
-        self._papers.clear()
+        self._forget_content()
+        self._papers.forget()
 
     def lost(self) -> None:
         """The carrier has no connection: nothing can leave."""
@@ -180,6 +186,7 @@ class EdgeLink(_Side):
     def receive(self, opened: Opened, mono_ms: int) -> list[Event]:
         """What an envelope from the hub means, oldest first. A repeat gives the same events."""
         self.heard_ms = mono_ms
+        self._asking.heard(opened)
         events: list[Event] = []
         for message in opened.messages:
             if isinstance(message, Welcome):
@@ -193,9 +200,7 @@ class EdgeLink(_Side):
             elif isinstance(message, Show):
                 events.append(ShowArrived(tuple((kind, above, below) for kind, above, below in message.ranges)))
             elif isinstance(message, Want) and message.sha256 in self._shown:
-                for index in chunks.first_of(message.ranges, chunks.WINDOW):
-                    if len(self._papers) < SERVE_MAX and (message.sha256, index) not in self._papers:
-                        self._papers.append((message.sha256, index))
+                self._papers.asked_for(message)
             elif isinstance(message, Held):
                 in_order, ahead = self._up.held(message.envelope)
                 events.extend([HeldArrived(in_order[-1])] if in_order else [])
@@ -222,7 +227,7 @@ class EdgeLink(_Side):
 
     def content_settled(self, sha256: bytes) -> None:
         """Content is whole, or was given up: ask for the next."""
-        self._content.settled(sha256)
+        self._asking.settled(sha256)
 
     def poll(
         self,
@@ -253,11 +258,9 @@ class EdgeLink(_Side):
             batch = []
         if batch:
             out.append(self._seal(batch))
-        if self._papers:  # also before a welcome: a hub that was put back may not know us without them
-            sha256, index = self._papers.popleft()
-            piece = source.chunk(sha256, index)
-            if piece is not None:
-                out.append(self._seal([Chunk(sha256, piece[0], index, piece[1])]))
+        paper = self._papers.next(source)  # also before a welcome: a hub that was put back may not know us without them
+        if paper is not None:
+            out.append(self._seal([paper]))
         if self.open and not waits:
             crowded = self._up.crowded
             out.extend(self._content_out(mono_ms, source, gates, asks_wait=crowded, crowded=crowded))
@@ -362,12 +365,13 @@ class HubLink(_Side):
     def receive(self, opened: Opened, mono_ms: int) -> list[Event]:
         """What an envelope from the device means. Nothing of it is stored yet."""
         self.heard_ms = mono_ms
+        self._asking.heard(opened)
         events: list[Event] = []
         for message in opened.messages:
             if isinstance(message, Hello):
                 self._hello = message
                 if message.session != self._session:
-                    self._content.forget()
+                    self._forget_content()
                 if message.rate != self._bucket.bytes_per_s:
                     self._bucket = Bucket(message.rate)
                 self._session = message.session

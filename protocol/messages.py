@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from protocol.chunks import CHUNK_BYTES
 from protocol.errors import MalformedBytes, TooLarge
 from protocol.gates import RATE_MAX
 
@@ -108,22 +109,31 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """The sender lacks these chunks (inclusive ranges) of the content with this hash."""
+    """The sender lacks these chunks (inclusive ranges) of the content with this hash.
+
+    most: if not 0, it wants one slice of the first of them now: so many bytes at most, from byte `at` on.
+    """
 
     number: ClassVar[int] = 7
     sha256: bytes
     ranges: list[list[int]]
+    at: int = 0
+    most: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One piece of content: `index` from 0; every piece has 32 KiB but the last. `size` of the whole, in bytes."""
+    """One piece of content: `index` from 0; every piece has 32 KiB but the last. `size` of the whole, in bytes.
+
+    at: where in the piece `data` begins, if this is a slice of it.
+    """
 
     number: ClassVar[int] = 8
     sha256: bytes
     size: int
     index: int
     data: bytes
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +236,7 @@ _TYPES: dict[int, type] = {
         *(Show, Introduce, Ahead),
     )
 }
-_LATER: dict[type, int] = {Hello: 1, Ops: 1}  # last fields that an earlier version does not send; they have defaults
+_LATER: dict[type, int] = {Hello: 1, Ops: 1, Want: 2, Chunk: 1}  # last fields that may be left out: they have defaults
 _CHECKS: dict[str, type | tuple[type, ...]] = {
     "bytes": bytes,
     "str": str,
@@ -242,9 +252,10 @@ _CHECKS: dict[str, type | tuple[type, ...]] = {
 def to_wire(message: Message) -> list[Any]:
     """The canonical list of a message."""
     row = [message.number, *(getattr(message, name) for name in message.__slots__)]
-    last = fields(message)[-1]
-    if type(message) in _LATER and getattr(message, last.name) == last.default:
-        row.pop()  # as an earlier version writes it
+    for last in fields(message)[: -_LATER.get(type(message), 0) - 1 : -1]:
+        if getattr(message, last.name) != last.default:
+            break
+        row.pop()
     return row
 
 
@@ -300,6 +311,10 @@ def _check_limits(cls: type, values: list[Any]) -> None:
         for pair in values[1]
     ):
         raise MalformedBytes("Want.ranges holds pairs of numbers")
+    if cls is Want and any(not 0 <= value <= CHUNK_BYTES for value in values[2:]):
+        raise MalformedBytes("Want.at and Want.most lie within a piece")
+    if cls is Chunk and any(not 0 <= value < CHUNK_BYTES for value in values[4:]):
+        raise MalformedBytes("Chunk.at lies within a piece")
     if cls is Show and any(
         not (isinstance(row, list) and [type(cell) for cell in row] == [str, int, int]) for row in values[0]
     ):

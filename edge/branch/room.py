@@ -29,7 +29,7 @@ from edge.sync.intake import Intake
 from protocol import topics
 from protocol.envelope import open_envelope
 from protocol.errors import RemoteProtocolError, StoreError, UnknownSender
-from protocol.events import ChunkArrived, Event, HelloArrived, OpsArrived, ProblemArrived
+from protocol.events import ChunkArrived, Event, HelloArrived, OpsArrived, ProblemArrived, SliceArrived
 from protocol.keys import DeviceKeys
 from protocol.link import HubLink
 from protocol.messages import Announce, Stream
@@ -191,6 +191,8 @@ class Branch:
         elif isinstance(event, ChunkArrived):
             state = self._intake.chunk(event.chunk)
             line.source.wanted.file_progress(event.chunk.sha256, self._clock.mono_ms(), whole=state == "complete")
+        elif isinstance(event, SliceArrived):
+            line.source.wanted.slice_came(event.sha256, self._clock.mono_ms())
         elif isinstance(event, ProblemArrived):
             with self._store.write() as tx:
                 error = BranchProblem(f"{line.device.office}: {event.code[:40]}: {event.text[:200]}")

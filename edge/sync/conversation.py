@@ -25,7 +25,7 @@ from edge.sync.wanted import Wanted
 from protocol import topics
 from protocol.envelope import open_envelope
 from protocol.errors import RemoteProtocolError, StoreError, UnknownSender
-from protocol.events import ChunkArrived, DocumentsOffered, Event
+from protocol.events import ChunkArrived, DocumentsOffered, Event, SliceArrived
 from protocol.keys import DeviceKeys
 from protocol.lanes import Lane
 from protocol.link import EdgeLink
@@ -197,6 +197,8 @@ class Conversation(ABC):
                 self._documents(event)
             elif isinstance(event, ChunkArrived):
                 self._chunk(link, event)
+            elif isinstance(event, SliceArrived):
+                self._wanted.slice_came(event.sha256, self._clock.mono_ms())
             else:
                 self._handle(link, event)
 

@@ -79,6 +79,12 @@ class Wanted:
         """Whether a chunk of this content belongs to a document that is wanted."""
         return sha256 in self._documents
 
+    def slice_came(self, sha256: bytes, mono_ms: int) -> None:
+        """A part of a piece is here: on a very thin line a piece takes longer than our patience."""
+        quest = self._documents.get(sha256) or self._files.get(sha256)
+        if quest is not None:
+            quest.progress_ms = mono_ms
+
     def file_progress(self, sha256: bytes, mono_ms: int, *, whole: bool) -> None:
         """A piece of an attachment was stored."""
         if whole:

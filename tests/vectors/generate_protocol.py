@@ -16,7 +16,7 @@ import zstandard
 
 from protocol import canonical, enrol, envelope
 from protocol.documents import Document, sign_document
-from protocol.messages import Ack, Announce, Chunk, Hello, Introduce, Ops, Show, Stream, to_wire
+from protocol.messages import Ack, Announce, Chunk, Hello, Introduce, Ops, Show, Stream, Want, to_wire
 from protocol.op import DOMAIN_SIGNATURE, Draft, Op, Reference, sign_op
 from protocol.receipt import AcceptedRun, Receipt, Refused, Waiting, sign_receipt
 from protocol.suites import suite
@@ -192,6 +192,9 @@ def envelope_vectors() -> Iterator[Vector]:
         "truncated": (sealed(VILLAGE, HUB)[:-40], "hub", "malformed"),
         "over_the_limit": ((b"\xc6\x00\x01\x00\x00" + bytes(65_536)).hex(), "hub", "too_large"),
         "chunk": (sealed(VILLAGE, HUB, Chunk(b"h" * 32, 5, 0, b"12345")), "hub", "ok"),
+        "slice": (sealed(VILLAGE, HUB, Chunk(b"h" * 32, 33_029, 1, b"12345", 256)), "hub", "ok"),
+        "slice_wanted": (sealed(VILLAGE, HUB, Want(b"h" * 32, [[1, 1]], 256, 1_024)), "hub", "ok"),
+        "slice_outside": (sealed(VILLAGE, HUB, Want(b"h" * 32, [[1, 1]], 32_768, 32_769)), "hub", "malformed"),
     }
     for name, (blob, reader, expect) in cases.items():
         yield f"envelope/{name}", name.replace("_", " "), spec, {"bytes": blob, "reader": reader, "expect": expect}

@@ -15,7 +15,7 @@ from edge.lanes import LANES_NAME, LOOK_MS, Lanes, OfficeLanes, change, read_lan
 from edge.main import Node
 from edge.service import Application
 from edge.staff import Actor
-from protocol.chunks import CHUNK_BYTES
+from protocol.chunks import CHUNK_BYTES, WINDOW
 from protocol.errors import BadConfig, InputError
 from protocol.gates import Window, window_of
 from protocol.lanes import Lane
@@ -181,7 +181,7 @@ def test_a_rate_holds_for_both_directions_together(world: World, hands: Hands) -
     begun = hands.mono_ms
     for _ in range(60):
         world.run(10)
-        if len(spent) == 5:
+        if sum(spent) == 5 * CHUNK_BYTES:
             break
     assert sum(spent) == 5 * CHUNK_BYTES
     assert hands.mono_ms - begun >= 4 * CHUNK_BYTES / 2_000 * 1_000
@@ -203,7 +203,7 @@ def test_reference_data_waits_for_its_window_and_the_roster_does_not(world: Worl
 
 def test_without_settings_nothing_is_limited(hands: Hands) -> None:
     lanes = Lanes(hands.clock())
-    assert all(lanes.ready(lane, 0) for lane in Lane) and lanes.pieces(Lane.ATTACHMENTS) == 4
+    assert all(lanes.ready(lane, 0) for lane in Lane) and lanes.pieces(Lane.ATTACHMENTS) == WINDOW
 
 
 def test_a_rate_makes_batches_small(hands: Hands) -> None:

@@ -82,6 +82,17 @@ def test_progress_keeps_the_turn() -> None:
         wanted.file_progress(FILE_A[0], now, whole=False)
 
 
+def test_slices_keep_the_turn_where_a_piece_takes_longer_than_our_patience() -> None:
+    wanted, now = Wanted(), 1_000
+    wanted.offer_documents([("roster", 1, 0, SHA, len(CONTENT))], {})
+    for _ in range(5):
+        assert asked(wanted, now, FILE_A) == SHA
+        now += PATIENCE_MS
+        wanted.slice_came(SHA, now)
+    wanted.slice_came(b"of nothing that is wanted".ljust(32), now)
+    assert asked(wanted, now + PATIENCE_MS + 1, FILE_A) == FILE_A[0]
+
+
 def test_after_a_break_nobody_rests() -> None:
     wanted = Wanted()
     asked(wanted, 1_000, FILE_A)
