@@ -138,9 +138,10 @@ class Work:
         self._hold_too(device.office, {op.case for op in mine})
 
     def _hold_too(self, office: str, cases: Collection[bytes]) -> None:
-        """An office that has ops of these cases in its store holds them whole from now on, if it did not."""
+        """An office that has ops of these cases in its store holds them whole from now on, if it did not. A case of which
+        nobody holds anything yet, since its beginning is missing, is routed when that comes."""
         held = streams.scopes(self.tx, cases)
-        whole = streams.all_of(self.tx, [case for case in sorted(cases) if office not in held[case]])
+        whole = streams.all_of(self.tx, [case for case in sorted(cases) if held[case] and office not in held[case]])
         fresh = {case: items for case, items in whole.items() if items}
         for items in fresh.values():
             self._down.setdefault(office, []).extend(items)

@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from edge.attachment import FILE_BYTES_MAX
 from ops import cli
 from ops.bench.material import Author
 from ops.bench.town import county_in, join_by_files
+from ops.clock import COUNTY_ZONE
 from ops.demo.cast import identity
 from protocol import topics
 from protocol.carriers.mqtt import MqttCarrier
@@ -135,13 +137,14 @@ def test_acts_that_the_case_does_not_allow(room: Path, run: Run) -> None:
 
 def test_a_code_that_expired(room: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     office = ("--dir", room / "late")
-    monkeypatch.setenv("LIANDONG_NOW", "2026-03-02T09:00:00+08:00")
+    tomorrow = f"{datetime.now(COUNTY_ZONE) + timedelta(days=1):%Y-%m-%d}"  # the hub has signed today and goes not back
+    monkeypatch.setenv("LIANDONG_NOW", f"{tomorrow}T09:00:00+08:00")
     code = run("county", "enrol", "--dir", room / "hub", "--office", PU, "--hours", "1")[1]
-    assert code["expires_at"] == "2026-03-02T10:00:00+08:00"
+    assert code["expires_at"] == f"{tomorrow}T10:00:00+08:00"
     assert run("county", "card", "--dir", room / "hub", "--out", room / "card")[0] == 0
     join = ("edge", "join", *office, "--code", code["code"], "--hub-card", room / "card")
     assert run(*join, "--request", room / "request")[0] == 0
-    monkeypatch.setenv("LIANDONG_NOW", "2026-03-02T10:00:01+08:00")
+    monkeypatch.setenv("LIANDONG_NOW", f"{tomorrow}T10:00:01+08:00")
     admit = ("county", "admit", "--dir", room / "hub", "--request", room / "request", "--answer", room / "answer")
     exit_code, document, _ = run(*admit)
     assert (exit_code, document["refused"]) == (1, "code_expired")

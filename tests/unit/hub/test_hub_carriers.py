@@ -92,6 +92,21 @@ def test_so_does_one_whose_village_has_come_back(either: County) -> None:
     assert {first.id, ended.id} <= ops_in(either, TOWN)
 
 
+@pytest.mark.parametrize("left", [False, True])
+def test_an_op_whose_case_has_not_begun_waits_for_it(either: County, left: bool) -> None:
+    """The township hands in the end of a case before its beginning; then the beginning comes."""
+    village, town = enrol(either, VILLAGE, seed=1), enrol(either, TOWN, seed=2)
+    first = village.accept()
+    later = village.amend(first, 备注="后来")
+    if left:
+        review.rehome(either, VILLAGE, FAR[:9], reason="行政区划调整", staff="周强", now_ms=NOW)
+    hand_in(either, town, later)
+    assert later.id not in ops_in(either, TOWN)
+    hand_in(either, town, first)
+    assert {first.id, later.id} <= ops_in(either, TOWN)
+    assert {first.id, later.id} <= ops_in(either, VILLAGE)
+
+
 def test_files_are_asked_from_the_carrier_too(either: County) -> None:
     village, town = enrol(either, VILLAGE, seed=1), enrol(either, TOWN, seed=2)
     opened = village.accept()
