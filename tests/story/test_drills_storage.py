@@ -284,7 +284,7 @@ def test_a_log_that_was_cut_is_an_older_store_and_the_other_side_gives_the_rest(
     assert cases - set(town.digests("hub"))
     town.start("hub")
     cases.add(town.accept(CUT)["case"])
-    town.wait("the hub has everything again", lambda: town.settled(CUT) and cases <= set(town.digests("hub")))
+    town.wait("the hub has everything again", lambda: town.settled(CUT) and cases <= set(town.digests("hub")), 300)
     assert "device_ahead" in notices(town, CUT)
     before = town.status(CUT)["device"]
     town.kill(CUT)

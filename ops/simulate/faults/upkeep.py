@@ -49,9 +49,9 @@ def _purge(sim: Simulation, span_ms: int) -> End:
     sim.open_line(victim, LINE_MS)
     world.at(span_ms * 0.30, sim.open_line, victim, LINE_MS)
     world.at(span_ms * 0.30, _reconcile, sim, victim)
-    world.at(span_ms * 0.50, victim.line.put, gap)
+    world.at(span_ms * 0.50, sim.worsen, victim, gap)
     if files_wait:  # whoever may send no attachments at this hour has receipts before the county has the files
-        world.at(span_ms * 0.50, set_lanes, victim, closed(sim))
+        world.at(span_ms * 0.50, _shut_lane, sim, victim)
     world.at(span_ms * 0.52, _concluded, sim, victim, _scan(sim))
     world.at(span_ms * 0.55, purge_at, sim, victim)
     world.at(span_ms * 0.60, victim.line.lift, gap)
@@ -66,6 +66,11 @@ def _purge(sim: Simulation, span_ms: int) -> End:
             set_lanes(victim, {})
 
     return end
+
+
+def _shut_lane(sim: Simulation, victim: EdgeMachine) -> None:
+    if not sim.healing:
+        set_lanes(victim, closed(sim))
 
 
 def _scan(sim: Simulation) -> FileToAttach:

@@ -73,15 +73,10 @@ def _damage_unseen() -> list[Swap]:
 
 def _salvage_gives_up() -> list[Swap]:
     def rows(damaged: Any, table: str, key: str, columns: str) -> Iterator[tuple[Any, ...]]:
-        found = damaged.execute(f"SELECT {columns} FROM {table} ORDER BY {key}")
-        while True:
-            try:
-                row = next(found, None)
-            except sqlite3.DatabaseError:
-                return  # the first record that cannot be read counts as the end
-            if row is None:
-                return
-            yield row
+        try:
+            yield from damaged.execute(f"SELECT {columns} FROM {table} ORDER BY {key}")
+        except sqlite3.DatabaseError:
+            return  # the first record that cannot be read counts as the end
 
     return [(salvage, "_rows", rows)]
 
