@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from hub import notices, recovery, state, streams
 from protocol.roster import Device
 
-EPOCH_MS_MIN = 600_000  # an epoch lasts at least 10 minutes
+EPOCH_MS_MIN = 600_000  # an epoch that was begun anew lasts at least 10 minutes
 
 
 def settle_ahead(
@@ -26,7 +26,7 @@ def settle_ahead(
     """
     if pos <= streams.length(tx, device.office):
         return
-    fresh = now_ms - state.epoch_since_ms(tx) >= EPOCH_MS_MIN
+    fresh = now_ms - state.began_anew_ms(tx) >= EPOCH_MS_MIN
     if fresh:
         state.new_epoch(tx, random_bytes(8), now_ms=now_ms)
         recovery.begin(tx, now_ms=now_ms)

@@ -38,11 +38,6 @@ def epoch_of(tx: Connection) -> bytes:
     return _epoch(tx)[0]
 
 
-def epoch_since_ms(tx: Connection) -> int:
-    """When the epoch began, ms since 1970 UTC."""
-    return _epoch(tx)[1]
-
-
 def began_anew_ms(tx: Connection) -> int:
     """When this hub was last put back from a backup, ms since 1970 UTC; 0 if it never was."""
     return int(get_meta(tx, ANEW, 0))
