@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from conflict.kinds import OpKind
 from conflict.ledger.append import append_many, touched
 from conflict.ledger.errors import FoldFailed
 from conflict.ledger.files import save_file
@@ -30,6 +31,7 @@ from edge.identity import read_card, read_keys
 from edge.reference import Reference, take_document
 from edge.schema import COMPONENT, outbox, staff
 from edge.staff import FIRST_ACCOUNT, add_row, any_account
+from edge.sync.intake import declare
 from edge.sync.verify import authentic, sort_out
 from protocol import canonical
 from protocol.carriers.durable import sync_directory
@@ -85,6 +87,10 @@ def _fill(directory: Path, old: Path, new: Path, clock: Clock) -> tuple[int, int
         ops = _take_ops(store, damaged, reference, _own_devices(directory), clock)
         pending = _take_outbox(store, damaged, ops, read_keys(directory).incarnation, clock)
         files = _take_files(store, damaged, clock)
+        with store.write() as tx:
+            for op in ops:
+                if op.kind == OpKind.ATTACH:
+                    declare(tx, op, clock.now_ms())
     return len(ops), pending, files
 
 
@@ -113,11 +119,24 @@ def _rows(damaged: sqlite3.Connection, table: str, key: str, columns: str) -> It
             return
         except sqlite3.DatabaseError:
             last, misses = last + 1, misses + 1
+            row = _row(damaged, f"SELECT {columns} FROM {table} WHERE {key} = ?", last)
+            if row is not None:  # the first row behind a page that is gone is found by its number only
+                misses = 0
+                yield row
             continue
         if row is None:
             return
         last, misses = int(row[0]), 0
         yield row[1:]
+
+
+def _row(damaged: sqlite3.Connection, query: str, number: int) -> tuple[Any, ...] | None:
+    """The row of this number, or None if there is none or it cannot be read."""
+    try:
+        found: tuple[Any, ...] | None = damaged.execute(query, (number,)).fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return found
 
 
 def _all(damaged: sqlite3.Connection, query: str) -> list[tuple[Any, ...]]:
@@ -208,7 +227,7 @@ def _take_outbox(store: Store, damaged: sqlite3.Connection, ops: list[Op], curre
 
 
 def _take_files(store: Store, damaged: sqlite3.Connection, clock: Clock) -> int:
-    """Whole attachments whose hash is right; the others are asked for again where a case names them."""
+    """Whole attachments whose hash is right; the others are declared afterwards and asked for again."""
     count = 0
     for number, sha256 in _all(damaged, "SELECT id, sha256 FROM files WHERE complete = 1"):
         pieces = _all(damaged, f"SELECT blob FROM file_chunks WHERE file_id = {int(number)} ORDER BY number")

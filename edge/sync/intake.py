@@ -228,7 +228,7 @@ class Intake:
         refused = {op_id for view in views for op_id in view.refused}
         for op in ops:
             if op.kind == OpKind.ATTACH and op.id not in refused:
-                _declare(tx, op, now_ms)
+                declare(tx, op, now_ms)
         return sum(outcome.state != "repeat" for outcome in outcomes)
 
     def _take_other(self, tx: Connection, what: int, blob: bytes) -> None:
@@ -246,7 +246,7 @@ class Intake:
             log.warning("set aside: %s, %s%s", what, one.error.code, "" if kept else ", not kept: too many already")
 
 
-def _declare(tx: Connection, op: Op, now_ms: int) -> None:
+def declare(tx: Connection, op: Op, now_ms: int) -> None:
     """Note that the bytes of an attach op are wanted; sizes beyond the limit are not, whoever asks for it."""
     size, sha256 = op.body.get("size"), op.body.get("sha256")
     if type(size) is int and 0 < size <= chunks.FILE_BYTES_MAX and type(sha256) is bytes and len(sha256) == 32:

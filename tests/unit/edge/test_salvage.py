@@ -17,7 +17,7 @@ from edge import aside, outbox
 from edge.config import read_config
 from edge.forms import Application
 from edge.main import Node, open_node
-from edge.salvage import is_half_done
+from edge.salvage import _row, _rows, is_half_done
 from edge.sync.intake import Intake
 from protocol.errors import StoreError
 from tests.unit.edge.county import GOOD_ID, Hands, carry
@@ -124,6 +124,40 @@ def test_own_work_is_whole_although_no_roster_can_be_read(
         assert len(node.service.list_cases()) == CASES + 1
         with node.store.read() as tx:
             assert not aside.counts(tx)
+
+
+def test_a_file_that_cannot_be_read_is_asked_for_again(village: Node, hands: Hands, tmp_path: Path) -> None:
+    """Found by the simulator, `--faults page_damaged`: nobody asked for what a rebuilt store had lost of its files."""
+    filled(village, tmp_path / "photo.txt")
+    village.close()
+    store = village.directory / "edge.db"
+    flattened(store)
+    with closing(sqlite3.connect(store)) as database, database:
+        database.execute("DELETE FROM file_chunks")
+        database.execute("DELETE FROM files")
+    flattened(store)
+    spoil_views(store)
+    with open_node(village.directory, hands.clock(), check=True) as node:
+        assert [one["size"] for one in node.status()["attachments"]["missing_here"]] == [100_000]
+
+
+def test_no_row_beside_a_page_that_is_gone_is_passed_over(tmp_path: Path) -> None:
+    """Found by the simulator, `--faults page_damaged`: the first row behind a page of zeros was found by its number alone,
+    and the rebuild looked for the next one behind the last. Method: each page of a table zeroed in turn."""
+    sound = tmp_path / "sound.db"
+    with closing(sqlite3.connect(sound)) as database, database:
+        database.execute("CREATE TABLE ops (pos INTEGER PRIMARY KEY, blob BLOB)")
+        database.executemany("INSERT INTO ops VALUES (?, ?)", [(at, bytes(700)) for at in range(1, 61)])
+    content = sound.read_bytes()
+    size, missed = int.from_bytes(content[16:18], "big"), 0
+    for page in range(2, len(content) // size):
+        hurt = tmp_path / f"hurt-{page}.db"
+        hurt.write_bytes(content[: page * size] + bytes(size) + content[(page + 1) * size :])
+        with closing(sqlite3.connect(f"file:{hurt}?mode=ro", uri=True)) as damaged:
+            one_by_one = [at for at in range(1, 61) if _row(damaged, "SELECT pos FROM ops WHERE pos = ?", at)]
+            assert [at for (at,) in _rows(damaged, "ops", "pos", "pos")] == one_by_one
+        missed += 60 - len(one_by_one)
+    assert missed >= 50, "the pages that were zeroed held rows"
 
 
 def test_a_rebuild_that_a_crash_broke_off_is_finished(village: Node, hands: Hands, tmp_path: Path) -> None:
