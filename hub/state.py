@@ -35,7 +35,10 @@ def new_epoch(tx: Connection, random: bytes, *, now_ms: int, look_back: int = er
 
 def epoch_of(tx: Connection) -> bytes:
     """The epoch in which positions count. Raises StoreError if the store belongs to no county."""
-    return _epoch(tx)[0]
+    value = get_meta(tx, EPOCH)
+    if value is None:
+        raise StoreError("The store holds no county.", "该数据库不属于任何县级中心。")
+    return bytes(value[0])
 
 
 def began_anew_ms(tx: Connection) -> int:
@@ -53,10 +56,3 @@ def signed_ms(tx: Connection) -> int:
 def note_signed(tx: Connection, now_ms: int) -> None:
     if now_ms > signed_ms(tx):
         put_meta(tx, SIGNED, now_ms)
-
-
-def _epoch(tx: Connection) -> tuple[bytes, int]:
-    value = get_meta(tx, EPOCH)
-    if value is None:
-        raise StoreError("The store holds no county.", "该数据库不属于任何县级中心。")
-    return bytes(value[0]), int(value[1])

@@ -17,9 +17,8 @@ from conflict.ledger.schema import meta as meta_table
 from conflict.ledger.statements import insert_new, put
 from protocol import canonical
 
-VALUE = select(meta_table.c.value).where(
-    meta_table.c.key == bindparam("key")
-)  # made once: read in every turn of a loop
+# Made once, since every turn of a loop reads several small facts: building it anew costs more than the read.
+_VALUE = select(meta_table.c.value).where(meta_table.c.key == bindparam("key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class StoredDocument:
 
 def get_meta(tx: Connection, key: str, default: Any = None) -> Any:
     """The value of `key`, or `default`."""
-    value = tx.execute(VALUE, {"key": key}).scalar()
+    value = tx.execute(_VALUE, {"key": key}).scalar()
     return default if value is None else canonical.decode(value)
 
 

@@ -21,7 +21,7 @@ ALL, NONE = "all", "none"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run. faults: names of the catalogue, in its order. mutant: a planted bug that it runs with, or ""."""
+    """One run. faults: names of the catalogue; their order belongs to the run. mutant: a planted bug that it runs with, or ""."""
 
     seed: int
     offices: int = 6
@@ -41,7 +41,7 @@ class Options:
 def make_options(seed: int, offices: int, days: float, faults: str, mode: str, known: Iterable[str]) -> Options:
     """Options from what was typed.
 
-    Args:    faults: names divided by commas, `all` or `none`. known: names of the catalogue, in its order.
+    Args:    faults: names divided by commas in the order of the run, `all` or `none`. known: names of the catalogue.
     Raises:  InputError naming what cannot be used.
     """
     if not OFFICES_MIN <= offices <= OFFICES_MAX:
@@ -68,4 +68,4 @@ def _chosen(text: str, known: list[str]) -> tuple[str, ...]:
             f"There is no fault {strange[0]!r}; `liandong simulate --list` names all {len(known)}.",
             f"没有名为“{strange[0]}”的故障；用 liandong simulate --list 查看全部 {len(known)} 种。",
         )
-    return tuple(name for name in known if name in wanted)
+    return tuple(dict.fromkeys(wanted))

@@ -28,8 +28,10 @@ from ops.simulate.faults import (
     townships,
     upkeep,
 )
+from ops.simulate.faults.catalogue import NAMES
 from ops.simulate.faults.fault import Fault
-from ops.simulate.options import Options
+from ops.simulate.mutants.runs import RUNS
+from ops.simulate.options import HEAL, Options, make_options
 from ops.simulate.run import simulate
 
 MORE = int(os.environ.get("LIANDONG_SIM_SEEDS", "0"))
@@ -66,6 +68,14 @@ def test_the_same_seed_is_the_same_run_and_another_is_not() -> None:
     first, again, other = (simulate(options(seed, chosen, 0.25)) for seed in (11, 11, 12))
     assert first.trace == again.trace != other.trace
     assert first.ops > 5 and first.clean and other.clean
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_the_command_that_a_run_prints_plays_that_run(run: str) -> None:
+    """Regression: the command put the faults into the catalogue's order, and another order is another run."""
+    printed = RUNS[run].options(3, "")
+    typed = printed.replay().split()
+    assert make_options(3, printed.offices, printed.days, typed[typed.index("--faults") + 1], HEAL, NAMES) == printed
 
 
 TRACE = """

@@ -35,15 +35,17 @@ def _catalogue(sim: Simulation, span_ms: int) -> None:
     """A new version of the item list is published while offices work with the old one."""
     busy(sim, some_edges(sim), span_ms)
 
-    def publish() -> None:
-        county = sim.hub.county
-        if county is None or sim.healing:
-            return
-        path = sim.room / "items-next.csv"
-        tree.write_items(path, {"SIM-CN-1": sim.world.rng.randint(3, 15), "SIM-CN-2": sim.world.rng.randint(5, 20)})
-        sim.at_hub(lambda: admin.publish_items(county, path, now_ms=sim.hub.county_ms()))
+    sim.world.at(span_ms // 2, publish_items, sim)
 
-    sim.world.at(span_ms // 2, publish)
+
+def publish_items(sim: Simulation) -> None:
+    """A new version of the item list."""
+    county = sim.hub.county
+    if county is None or sim.healing:
+        return
+    path = sim.room / "items-next.csv"
+    tree.write_items(path, {"SIM-CN-1": sim.world.rng.randint(3, 15), "SIM-CN-2": sim.world.rng.randint(5, 20)})
+    sim.at_hub(lambda: admin.publish_items(county, path, now_ms=sim.hub.county_ms()))
 
 
 def _calendar(sim: Simulation, span_ms: int) -> None:

@@ -13,10 +13,9 @@ from edge.attachment import FileToAttach, file_of
 from edge.desk import Saved
 from edge.forms import Application
 from edge.main import Node
-from hub import admin
 from ops.reconcile.comparer import REQUEST
-from ops.simulate import tree
 from ops.simulate.edge_node import EdgeMachine
+from ops.simulate.faults.counties import publish_items
 from ops.simulate.faults.fault import End, Fault, busy, one_edge
 from ops.simulate.faults.lanes import closed, set_lanes
 from ops.simulate.network import Weather
@@ -155,10 +154,10 @@ def _old_sticks(sim: Simulation, span_ms: int) -> End:
     victim.line.put(gap)
     busy(sim, [victim], span_ms)
     _attached(sim, victim, _scan(sim))
-    _publish(sim)
+    publish_items(sim)
     first = len(sim.sticks)
     world.at(span_ms * 0.10, _written, sim, victim, span_ms * 0.05)
-    world.at(span_ms * 0.20, _publish, sim)
+    world.at(span_ms * 0.20, publish_items, sim)
     world.at(span_ms * 0.25, victim.line.lift, gap)
     world.at(span_ms * 0.25, sim.open_line, victim, LINE_MS)
     for number in range(PUT_IN_AGAIN):
@@ -193,16 +192,6 @@ def _again(sim: Simulation, victim: EdgeMachine, first: int, number: int) -> Non
             put_in_at_hub(sim, stick)
         else:
             put_in_at_office(sim, place, stick)
-
-
-def _publish(sim: Simulation) -> None:
-    """A new version of the item list."""
-    county = sim.hub.county
-    if county is None or sim.healing:
-        return
-    path = sim.room / "items-again.csv"
-    tree.write_items(path, {"SIM-CN-1": sim.world.rng.randint(3, 15), "SIM-CN-2": sim.world.rng.randint(5, 20)})
-    sim.at_hub(lambda: admin.publish_items(county, path, now_ms=sim.hub.county_ms()))
 
 
 UPKEEP = (

@@ -42,6 +42,14 @@ def receipted(node: Node) -> None:
         purge.note_equal(tx, purge.last_position(tx), now_ms=node.clock.now_ms())
 
 
+def two_old_ones(node: Node, hands: Hands) -> None:
+    """Both concluded and receipted; the chain ends in the second, so that the first alone may go."""
+    withdrawn(node)
+    withdrawn(node)
+    hands.forward(40 * DAY_MS)
+    receipted(node)
+
+
 def purged(node: Node, days: int = 30) -> purge.Purge:
     with node.store.write() as tx:
         return purge.purge(tx, older_than_days=days, now_ms=node.clock.now_ms())
@@ -156,10 +164,7 @@ def test_a_hub_that_began_anew_is_compared_with_before_anything_goes(village: No
 
 def test_what_was_carried_and_purged_is_not_offered_for_ever(village: Node, hands: Hands) -> None:
     """Regression: after a restore of the hub ops that were purged here counted as waiting, and nothing could send them."""
-    withdrawn(village)
-    withdrawn(village)
-    hands.forward(40 * DAY_MS)
-    receipted(village)
+    two_old_ones(village, hands)
     with village.store.write() as tx:
         first = tx.scalars(select(ops_table.c.id).order_by(ops_table.c.pos)).first()
         tx.execute(insert(relay_table).values(op_id=first, state=relay.SETTLED, since_ms=0))
@@ -172,10 +177,7 @@ def test_what_was_carried_and_purged_is_not_offered_for_ever(village: Node, hand
 def test_a_case_that_a_township_sends_down_stays(village: Node, hands: Hands) -> None:
     """Regression: what a township had purged was passed over in its stream, and a village without a line of its own never
     learned how its case had ended."""
-    withdrawn(village)
-    withdrawn(village)
-    hands.forward(40 * DAY_MS)
-    receipted(village)
+    two_old_ones(village, hands)
     with village.store.write() as tx:
         case = tx.scalars(select(ops_table.c.case_id).order_by(ops_table.c.pos)).first()
         tx.execute(insert(scope_table).values(office="420222102002", case_id=case))
