@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from conflict.ledger.append import append_many
-from conflict.ledger.chains import chain
+from conflict.ledger.chains import last_of
 from conflict.ledger.files import save_file
 from conflict.ledger.store import Store
 from conflict.ledger.views import heads, refold, view
@@ -122,7 +122,7 @@ class Desk:
 
     def _sign(self, tx: Connection, author: Actor, before: CaseView | None, steps: Steps) -> list[Op]:
         """The ops of one act: each is the next of this device's chain and follows the one before it in the case."""
-        seq, last = chain(tx, self.keys.incarnation)
+        seq, last = last_of(tx, self.keys.incarnation)
         case = before.case if before else None
         parents = tuple(heads(tx, case))[:PARENTS_MAX] if case else ()
         held = self.reference.versions(tx)

@@ -205,11 +205,14 @@ def _take_ops(
 
 
 def _take_outbox(store: Store, damaged: sqlite3.Connection, ops: list[Op], current: bytes, clock: Clock) -> int:
-    """A row for every op of this device; without a known final word it is offered again, which is harmless."""
+    """A row for every op of this device; without a known final word it is offered again, which is harmless.
+
+    Each name has its places behind those of the one before, and a lost op leaves its own free. The old bases do not hold:
+    ops that a disk had forgotten and the stream brought back had no places.
+    """
     words = dict(_all(damaged, "SELECT op_id, state FROM edge_outbox"))
     with store.write() as tx:
-        order = list(incarnation.names(tx)) or [current]
-        mine = sorted((op for op in ops if op.device in order), key=lambda op: (order.index(op.device), op.seq))
+        places, bases = _places(ops, list(incarnation.names(tx)) or [current])
         rows = [
             {
                 "seq": place,
@@ -219,11 +222,28 @@ def _take_outbox(store: Store, damaged: sqlite3.Connection, ops: list[Op], curre
                 "since_ms": clock.now_ms(),
                 "offers": 0,
             }
-            for place, op in enumerate(mine, 1)
+            for place, op in places
         ]
+        if len(bases) > 1:
+            put_meta(tx, incarnation.NAMES, [[name, start] for name, start in bases.items()])
         if rows:
             tx.execute(insert(outbox), rows)
     return sum(row["state"] == "pending" for row in rows)
+
+
+def _places(ops: list[Op], order: list[bytes]) -> tuple[list[tuple[int, Op]], dict[bytes, int]]:
+    """(place, op) of the ops of these names, and each name's base. A copy of this disk may have written ops of the same
+    numbers: each has a place of its own, and the base grows with it."""
+    places: list[tuple[int, Op]] = []
+    bases: dict[bytes, int] = {}
+    last = 0
+    for name in order:
+        bases[name] = last
+        for op in sorted((op for op in ops if op.device == name), key=lambda op: op.seq):
+            last = max(last + 1, bases[name] + op.seq)
+            bases[name] = max(bases[name], last - op.seq)
+            places.append((last, op))
+    return places, bases
 
 
 def _take_files(store: Store, damaged: sqlite3.Connection, clock: Clock) -> int:

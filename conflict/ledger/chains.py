@@ -49,6 +49,19 @@ def chain(tx: Connection, device: bytes) -> tuple[int, bytes]:
     return found.seq, found.op_id
 
 
+def last_of(tx: Connection, device: bytes) -> tuple[int, bytes]:
+    """(number, id) of the op with the device's highest number here, also behind a gap; (0, b"") if there is none.
+
+    What a device writes next follows this one: an op that its own damaged store has lost is a gap for good, and another
+    op of that number would be a second history.
+    """
+    found = chains_of(tx, [device])[device]
+    if found.top <= found.seq:
+        return found.seq, found.op_id
+    query = select(ops_table.c.id).where(ops_table.c.device == device, ops_table.c.seq == found.top)
+    return found.top, bytes(tx.execute(query.order_by(ops_table.c.pos).limit(1)).scalar_one())
+
+
 def chains_of(tx: Connection, devices: Iterable[bytes]) -> dict[bytes, Chain]:
     """The chain of each device; an empty one for those unknown."""
     found = {device: Chain(device) for device in devices}
