@@ -104,7 +104,8 @@ def settle(tx: Connection, outcomes: Iterable[OpOutcome], *, now_ms: int) -> Non
 
 def reopen(tx: Connection, above: int, *, anew: bool, now_ms: int) -> int:
     """The hub holds our chain without a gap up to number `above`: if it had accepted the next, it lost that and maybe
-    more: what was settled above is offered again. What urgent cases had overtake others lies beyond a gap rightly.
+    more: what was settled above is offered again. What urgent cases had overtake others lies beyond a gap rightly, and
+    what a rebuilt store has lost is a gap for good.
 
     Args:    anew: the hub began a new epoch, so whatever it had accepted above may be lost.
     Returns: how many ops are offered again.
@@ -114,11 +115,17 @@ def reopen(tx: Connection, above: int, *, anew: bool, now_ms: int) -> int:
     first = tx.execute(query.order_by(outbox.c.seq).limit(1)).scalar()
     if first is None:
         return 0
-    following = tx.execute(select(func.min(outbox.c.seq)).where(beyond)).scalar()
-    if first != following and not anew:
+    if first != above + 1 and not anew:
         return 0
     lost = beyond & outbox.c.state.not_in(UNSETTLED)
     return tx.execute(update(outbox).where(lost).values(state="pending", since_ms=now_ms)).rowcount
+
+
+def reopen_earlier(tx: Connection, up_to: int, *, now_ms: int) -> None:
+    """The hub began anew, and nothing says what it still holds of this device's earlier names, whose places end at
+    `up_to`: all of that is offered again, which is harmless."""
+    settled = (outbox.c.seq <= up_to) & outbox.c.state.not_in(UNSETTLED)
+    tx.execute(update(outbox).where(settled).values(state="pending", since_ms=now_ms))
 
 
 def reopen_ops(tx: Connection, op_ids: Iterable[bytes], *, now_ms: int) -> None:

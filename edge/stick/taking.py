@@ -170,6 +170,7 @@ class _Taking:
                 memory.set_stream_place(tx, welcome.epoch, 0)
                 if memory.hub_began_anew(tx, welcome.epoch):
                     relay.reopen_all(tx, now_ms=now_ms)
+                    outbox.reopen_earlier(tx, incarnation.base(tx, keys.incarnation), now_ms=now_ms)
             if self._news:
                 remembered.note_news(tx, welcome)
                 memory.note_contact(tx, now_ms)
