@@ -147,9 +147,7 @@ class Intake:
                     work.carried(sender, ops)
                 foreign = {op.id for ops in carried.values() for op in ops}
                 again = [op for op, arrival in pairs if arrival.answer_repeats]
-                work.answer_again(
-                    [op for op in again if op.id in stored or (op.id in aside and op.id in foreign)], carried=foreign
-                )
+                work.answer_again([op for op in again if op.id in stored or (op.id in aside and op.id in foreign)])
                 purges.handed_in(tx, _cases_by_sender(pairs))
                 work.finish()
                 gate.hold()

@@ -147,11 +147,8 @@ class Work:
             self._down.setdefault(office, []).extend(items)
         streams.enter_scope(self.tx, [(case, office) for case in fresh])
 
-    def answer_again(self, ops: Sequence[Op], *, carried: Collection[bytes] = ()) -> None:
-        """Receipts once more for ops that were settled before. One that waits is not settled and gets none.
-
-        Args:    carried: ids of those that somebody else than their author offers, who learns of waits only now.
-        """
+    def answer_again(self, ops: Sequence[Op]) -> None:
+        """Receipts once more for ops that are here already, also for those that wait: whoever offers them does not know."""
         said = {one.op for one in self.verdicts}  # this transaction may have changed what was said before
         known = outcomes_kept.outcomes_of(self.tx, [op.id for op in ops])
         for op in ops:
@@ -162,7 +159,7 @@ class Work:
                 self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, ACCEPTED))
             elif before.outcome == REFUSED:
                 self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, REFUSED, before.code, before.reason))
-            elif op.id in carried:
+            else:
                 self.verdicts.append(Verdict(op.id, op.device, op.seq, op.prev, WAITING, before.code))
 
     def reject(self, rejected: Iterable[Rejected]) -> None:

@@ -183,6 +183,9 @@ def _visit(sim: Simulation, machine: EdgeMachine) -> None:
         sim.join_anew(machine)
     if not machine.renewing and not branches.served(sim, machine):
         sim.carry_by_stick(machine)
+        sim.world.at(
+            10 * SECOND, sim.carry_by_stick, machine
+        )  # the courier waits: what the answer asks for goes at once
 
 
 def _revoked(sim: Simulation) -> set[bytes]:

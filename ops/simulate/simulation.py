@@ -178,12 +178,14 @@ class Simulation:
     ) -> None:
         """`bundle export` at a device, `bundle import` at the hub, and the answer back to the device."""
         node = machine.node
+        if node is None:
+            return
         stick = self.new_directory("stick")
         stick.mkdir()
         try:
             made = machine.do(
                 lambda: edge_export.export(
-                    node,  # type: ignore[arg-type]
+                    node,
                     stick,
                     everything=everything,
                     random_bytes=self.world.rng.randbytes,

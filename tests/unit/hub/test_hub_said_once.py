@@ -20,3 +20,13 @@ def test_a_repeat_that_is_woken_is_not_said_to_wait(either: County) -> None:
     assert waiting(either, taken.receipts) == {} and accepted(either, taken.receipts) == [(1, 2)]
     with either.store.read() as tx:
         assert {one.outcome for one in outcomes_of(tx, [opened.id, child.id]).values()} <= {"accepted"}
+
+
+def test_who_offers_a_waiting_op_again_is_told_again(either: County) -> None:
+    """Found by the simulator, 75 kinds, seed 3: a hub had been put back, its author offered an op that waits for one that
+    is lost for good, and was never answered."""
+    village, intake = enrol(either, VILLAGE, seed=1), new_intake(either)
+    child = village.amend(village.accept(), 备注="后来")
+    for _ in range(2):
+        taken = intake.take_ops([Arrival(village.keys.incarnation, (child.blob,), answer_repeats=True)])
+        assert waiting(either, taken.receipts) == {child.id: "missing_parent"}
